@@ -1,0 +1,1 @@
+"""carenotify: appointments in, reminders and changes out."""

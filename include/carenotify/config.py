@@ -1,0 +1,158 @@
+"""The only reader of the environment: every CARENOTIFY_ setting, checked once, as a frozen value.
+
+docs/settings.md lists them with their meaning; a test keeps the two in step.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import phonenumbers
+from cryptography.fernet import Fernet
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+
+from carenotify.domain.notification import Channel
+from carenotify.domain.window import SendWindow
+from carenotify.errors import SettingsError
+
+PREFIX = "CARENOTIFY_"
+
+
+def _words(value: object) -> object:
+    return tuple(word.strip() for word in value.split(",") if word.strip()) if isinstance(value, str) else value
+
+
+def _at_least_one(value: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not value:
+        raise ValueError("needs at least one value")
+    return value
+
+
+def _zone(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return ZoneInfo(value)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError(
+            f"{value!r} is not a time zone; use a name of the IANA database, for example Europe/Berlin"
+        ) from error
+
+
+def _window(value: object) -> object:
+    return SendWindow.parse(value) if isinstance(value, str) else value
+
+
+def _region(value: str) -> str:
+    if value not in phonenumbers.SUPPORTED_REGIONS:
+        raise ValueError(f"{value!r} is not a region; use an ISO 3166 code in capitals, for example DE")
+    return value
+
+
+def _fernet_keys(keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    for position, key in enumerate(keys, start=1):
+        try:
+            Fernet(key.get_secret_value())
+        except ValueError as error:
+            raise ValueError(
+                f"key {position} is not a Fernet key; make one with: python -m carenotify keys encryption"
+            ) from error
+    return keys
+
+
+Words = Annotated[tuple[str, ...], BeforeValidator(_words), AfterValidator(_at_least_one)]
+Channels = Annotated[tuple[Channel, ...], BeforeValidator(_words), AfterValidator(_at_least_one)]
+Keys = Annotated[
+    tuple[SecretStr, ...], BeforeValidator(_words), AfterValidator(_at_least_one), AfterValidator(_fernet_keys)
+]
+
+
+class Settings(BaseModel):
+    """Every setting, under its environment name without the prefix, in small letters."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True)
+
+    # where things are
+    database_url: SecretStr
+    broker_url: SecretStr
+    patient_api_url: str | None = None
+    public_url: str = "http://127.0.0.1:8080"
+    api_url: str | None = None
+    api_key: SecretStr | None = None
+    sandbox_url: str | None = None
+
+    # the hospital
+    timezone: Annotated[ZoneInfo, BeforeValidator(_zone)]
+    hospital_name: str = "the hospital"
+    hospital_phone: str = ""
+    default_language: str = "en"
+    default_region: Annotated[str, AfterValidator(_region)] = "DE"
+    default_channels: Channels = (Channel.SMS, Channel.EMAIL)
+
+    # personal data
+    encryption_keys: Keys
+    index_key: Annotated[SecretStr, Field(min_length=16)]
+
+    # providers
+    email_providers: Words = ("smtp",)
+    sms_providers: Words = ("twilio",)
+    email_from: str | None = None
+    smtp_url: SecretStr | None = None
+    twilio_base_url: str = "https://api.twilio.com"
+    twilio_account_sid: str | None = None
+    twilio_auth_token: SecretStr | None = None
+    twilio_from: str | None = None
+
+    # alerts
+    alert_to: str | None = None
+
+    # loads
+    ingest_days_ahead: Annotated[int, Field(ge=1, le=366)] = 14
+    max_bad_share: Annotated[float, Field(ge=0, le=1)] = 0.05
+    max_changes_per_load: Annotated[int, Field(ge=0)] = 500
+    source_timeout_seconds: Annotated[float, Field(gt=0)] = 5.0
+    source_attempts: Annotated[int, Field(ge=1, le=50)] = 8
+    data_docs_path: str = "data-docs"
+
+    # reminders
+    reminder_days_before: Annotated[int, Field(ge=0, le=60)] = 3
+    send_window: Annotated[SendWindow, BeforeValidator(_window)] = SendWindow(9 * 60, 12 * 60)
+    publish_batch: Annotated[int, Field(ge=1, le=10_000)] = 1000
+
+    # workers
+    send_threads: Annotated[int, Field(ge=1, le=256)] = 16
+    claim_seconds: Annotated[float, Field(gt=0)] = 60.0
+    publish_lease_seconds: Annotated[float, Field(gt=0)] = 30.0
+    relay_interval_seconds: Annotated[float, Field(gt=0)] = 0.5
+    requeue_after_seconds: Annotated[float, Field(gt=0)] = 120.0
+
+
+def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read and check every CARENOTIFY_ variable.
+
+    Raises SettingsError naming each variable that is missing, wrong or unknown, and never its value when secret.
+    """
+    environment = os.environ if environment is None else environment
+    given = {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in environment.items()
+        if name.startswith(PREFIX) and value.strip()
+    }
+    try:
+        return Settings.model_validate(given)
+    except ValidationError as error:
+        raise SettingsError(_explain(error)) from None
+
+
+def _explain(error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors(include_input=False, include_url=False, include_context=False):
+        name = PREFIX + str(problem["loc"][0]).upper()
+        message = {"missing": "is not set", "extra_forbidden": "is not a setting (docs/settings.md lists them)"}.get(
+            problem["type"], problem["msg"].removeprefix("Value error, ")
+        )
+        lines.append(f"{name}: {message}")
+    return "\n".join(lines)

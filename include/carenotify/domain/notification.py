@@ -1,0 +1,68 @@
+"""What a notification is: its channels, lanes, statuses, and the only legal moves between them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Channel(StrEnum):
+    """How a message reaches a person."""
+
+    EMAIL = "email"
+    SMS = "sms"
+
+
+class Lane(StrEnum):
+    """Which queue a message waits in: changes high, requests through the API medium, reminders low."""
+
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+
+class Status(StrEnum):
+    """Where a notification stands. Every status that is not final has a way out (see TRANSITIONS)."""
+
+    PENDING = "pending"
+    QUEUED = "queued"
+    SENDING = "sending"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    BOUNCED = "bounced"
+    UNSUBSCRIBED = "unsubscribed"
+    EXPIRED = "expired"
+    SUPERSEDED = "superseded"
+    CANCELLED = "cancelled"
+    SUPPRESSED = "suppressed"
+
+
+_STOPPED = {Status.EXPIRED, Status.SUPERSEDED, Status.CANCELLED, Status.SUPPRESSED}
+
+TRANSITIONS: dict[Status, frozenset[Status]] = {
+    # A message can overtake its own "queued" mark, so a worker may claim a pending row.
+    Status.PENDING: frozenset({Status.QUEUED, Status.SENDING, *_STOPPED}),
+    Status.QUEUED: frozenset({Status.PENDING, Status.SENDING, *_STOPPED}),
+    Status.SENDING: frozenset({Status.PENDING, Status.SENT, Status.FAILED, Status.UNSUBSCRIBED, *_STOPPED}),
+    Status.SENT: frozenset({Status.DELIVERED, Status.FAILED, Status.BOUNCED, Status.UNSUBSCRIBED}),
+    Status.DELIVERED: frozenset({Status.BOUNCED, Status.UNSUBSCRIBED}),
+    # A person may replay what failed.
+    Status.FAILED: frozenset({Status.PENDING}),
+    Status.BOUNCED: frozenset(),
+    Status.UNSUBSCRIBED: frozenset(),
+    Status.EXPIRED: frozenset(),
+    Status.SUPERSEDED: frozenset(),
+    Status.CANCELLED: frozenset(),
+    Status.SUPPRESSED: frozenset(),
+}
+
+FINAL = frozenset(status for status, following in TRANSITIONS.items() if not following) | {
+    Status.SENT,
+    Status.DELIVERED,
+    Status.FAILED,
+}
+
+
+def can_move(current: Status, following: Status) -> bool:
+    """Whether a notification may go from one status to the other."""
+    return following in TRANSITIONS[current]

@@ -1,0 +1,105 @@
+"""One tree of error types; each docstring says when it is raised and who can do something about it.
+
+Messages never hold personal data: they name ids, fields, settings and codes, not values.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+
+class CarenotifyError(Exception):
+    """Root of every error that carenotify raises on purpose."""
+
+
+class SettingsError(CarenotifyError):
+    """A setting is missing or wrong. The message names the environment variable and what it should be."""
+
+
+class WordingError(CarenotifyError):
+    """A template cannot be used: a variable it names does not exist, or its syntax is broken."""
+
+
+class StorageError(CarenotifyError):
+    """The database refused something that a person must look at (not a passing loss of connection)."""
+
+
+class DecryptionError(StorageError):
+    """A sealed value cannot be opened with any of CARENOTIFY_ENCRYPTION_KEYS."""
+
+
+class NotFoundError(CarenotifyError):
+    """Something was asked for by id and is not there."""
+
+
+# --- the patient API -------------------------------------------------------------------------
+
+
+class SourceError(CarenotifyError):
+    """The patient API could not be used. Subclasses say whether another try may help."""
+
+
+class SourceUnavailableError(SourceError):
+    """Temporary: time-out, cut connection, 429, 5xx, truncated body. Raised once the retries are spent."""
+
+
+class SourceAnswerError(SourceError):
+    """The patient API answered something that is not the FHIR R4 we know (HTML, another shape, endless pages)."""
+
+
+class LoadHeldError(CarenotifyError):
+    """A load was held back whole: too many bad rows, or too many changes. The last good copy stays."""
+
+
+# --- planning --------------------------------------------------------------------------------
+
+
+class WindowClosedError(CarenotifyError):
+    """The send window of the asked-for day is over, so nothing may be planned for it any more."""
+
+
+class PlanDayError(CarenotifyError):
+    """Reminders were asked for on a day that is still to come; only a dry run can look ahead."""
+
+
+# --- the broker ------------------------------------------------------------------------------
+
+
+class BrokerError(CarenotifyError):
+    """RabbitMQ cannot be reached, or refused what was asked. Rows stay pending; nothing is lost."""
+
+
+class EnvelopeError(CarenotifyError):
+    """A message on a queue is not an envelope that we wrote."""
+
+
+# --- delivery --------------------------------------------------------------------------------
+
+
+class DeliveryError(CarenotifyError):
+    """A provider did not take a message. `code` is the provider's own, for the story and the statistics."""
+
+    def __init__(self, code: str, *, retry_after: timedelta | None = None) -> None:
+        super().__init__(code)
+        self.code = code
+        self.retry_after = retry_after
+
+
+class TemporaryDeliveryError(DeliveryError):
+    """May work later: 5xx, time-out, cut connection, greylisting. Spends one attempt."""
+
+
+class ThrottledError(DeliveryError):
+    """The provider asks us to slow down. Due later, without spending an attempt."""
+
+
+class AddressRejectedError(DeliveryError):
+    """Permanent for this address: unknown number, landline, no such mailbox."""
+
+
+class MessageRejectedError(DeliveryError):
+    """Permanent for this message, whatever the address: too long, refused content, our own misconfiguration."""
+
+
+class OptedOutError(DeliveryError):
+    """The provider knows that this person said STOP (Twilio 21610). The address goes on the suppression list."""
