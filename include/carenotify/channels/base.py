@@ -1,0 +1,45 @@
+"""The promise that every provider of every channel keeps."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+from uuid import UUID
+
+from carenotify.domain.notification import Channel
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingMessage:
+    """One message to one address, worded. `repr` shows no personal data."""
+
+    notification_id: UUID
+    attempt: int
+    to: str
+    subject: str | None
+    text: str
+    html: str | None
+    language: str
+
+    def __repr__(self) -> str:
+        return f"OutgoingMessage(notification_id={self.notification_id}, attempt={self.attempt})"
+
+
+class Provider(ABC):
+    """Takes one message to the outside world. Safe to call from many threads at once; connects on first use."""
+
+    name: ClassVar[str]
+    channel: ClassVar[Channel]
+
+    @abstractmethod
+    def send(self, message: OutgoingMessage) -> str:
+        """Hand over one message and return the provider's own id of it.
+
+        The provider accepted when this returns. Raises a DeliveryError otherwise, never anything else: which subclass
+        says whether to try again, slow down, leave the address alone or give the message up.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of connections. No call comes after it."""

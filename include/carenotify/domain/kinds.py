@@ -1,0 +1,67 @@
+"""The registry of kinds: everything that is particular to one kind of notification, in one place.
+
+A new kind is one entry in KINDS (and its template files under `templates/<template>/`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from carenotify.domain.appointment import AppointmentStatus
+from carenotify.domain.notification import Channel, Lane
+
+
+class AppointmentLine(BaseModel):
+    """One appointment as the wording tells it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    start: AwareDatetime
+    venue: str = Field(min_length=1)
+
+
+class ReminderData(BaseModel):
+    """What the wording of a reminder may use. `appointments` are of one local day, earliest first."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    given_name: str | None
+    appointments: tuple[AppointmentLine, ...] = Field(min_length=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """`windowed` kinds go out only inside the send window; `urgent` ones ignore it and do-not-disturb hours.
+
+    `statuses` is the filter: only appointments that stand so are told about.
+    """
+
+    name: str
+    data: type[BaseModel]
+    template: str
+    lane: Lane
+    channels: tuple[Channel, ...]
+    windowed: bool
+    urgent: bool
+    statuses: frozenset[AppointmentStatus]
+
+    def tells_about(self, status: AppointmentStatus, start: datetime, now: datetime) -> bool:
+        """The filter of this kind, for one appointment."""
+        return status in self.statuses and start > now
+
+
+REMINDER = Kind(
+    name="reminder",
+    data=ReminderData,
+    template="reminder",
+    lane=Lane.LOW,
+    channels=(Channel.SMS, Channel.EMAIL),
+    windowed=True,
+    urgent=False,
+    statuses=frozenset({AppointmentStatus.BOOKED}),
+)
+
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (REMINDER,)}
