@@ -24,6 +24,10 @@ class StorageError(CarenotifyError):
     """The database refused something that a person must look at (not a passing loss of connection)."""
 
 
+class DatabaseUnavailableError(StorageError):
+    """PostgreSQL is away, restarting or unreachable. Another try may help; whatever was not committed is not there."""
+
+
 class DecryptionError(StorageError):
     """A sealed value cannot be opened with any of CARENOTIFY_ENCRYPTION_KEYS."""
 

@@ -40,7 +40,7 @@ class ContactPoint:
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """A patient as the source last told us. `merged_into` names the surviving record (FHIR Patient.link replaced-by)."""
+    """A patient as last told. `merged_into` names the surviving record (FHIR Patient.link of type replaced-by)."""
 
     id: str
     given_name: str | None

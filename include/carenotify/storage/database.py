@@ -1,0 +1,65 @@
+"""The one way to PostgreSQL: a pool that opens on first use, and transactions that close before any network call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+import psycopg
+from psycopg.rows import TupleRow
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from carenotify.errors import DatabaseUnavailableError
+from carenotify.storage.sealed import Sealer
+
+Transaction = psycopg.Connection[TupleRow]
+
+
+class Database:
+    """A pool of connections to the `carenotify` schema, with the sealer that its personal data needs.
+
+    `transaction()` commits when its block ends and rolls back when it raises. Losing the server raises
+    DatabaseUnavailableError, after which the next call tries again.
+    """
+
+    def __init__(self, url: str, *, sealer: Sealer, max_connections: int = 8, application: str = "carenotify") -> None:
+        self.url = url
+        self.sealer = sealer
+        self._max_connections = max_connections
+        self._application = application
+
+    @cached_property
+    def _pool(self) -> ConnectionPool[Transaction]:
+        options: dict[str, Any] = {
+            "options": "-c search_path=carenotify",
+            "application_name": self._application,
+            "connect_timeout": 5,
+        }
+        return ConnectionPool(
+            self.url,
+            min_size=1,
+            max_size=self._max_connections,
+            kwargs=options,
+            check=ConnectionPool.check_connection,
+            timeout=10,
+            reconnect_timeout=30,
+            open=True,
+            name=self._application,
+        )
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """A connection in a transaction of its own."""
+        try:
+            with self._pool.connection() as connection:
+                yield connection
+        except (psycopg.OperationalError, PoolTimeout) as error:
+            raise DatabaseUnavailableError(f"the database cannot be used just now ({type(error).__name__})") from error
+
+    def close(self) -> None:
+        """Let go of the pool, when one was opened."""
+        if "_pool" in self.__dict__:
+            self._pool.close()
+            del self.__dict__["_pool"]
