@@ -22,7 +22,7 @@ def address_indexes(patient: Patient, sealer: Sealer) -> list[bytes]:
     return [sealer.index(contact.value) for contact in patient.contacts]
 
 
-def open_patient(  # noqa: PLR0913 - one argument a column
+def open_patient(
     *,
     patient_id: str,
     sealed_contact: bytes,

@@ -119,7 +119,7 @@ CREATE TABLE template_versions (
 
 CREATE TABLE notifications (
     id                  uuid PRIMARY KEY,       -- UUIDv7 (RFC 9562): sorts by time of making
-    dedup_key           text NOT NULL UNIQUE,
+    dedup_key           text COLLATE "C" NOT NULL UNIQUE,
     kind                text NOT NULL,
     lane                text NOT NULL,
     channel             text NOT NULL,
@@ -142,7 +142,7 @@ CREATE TABLE notifications (
     queued_at           timestamptz,
     finished_at         timestamptz
 ) WITH (fillfactor = 70);
-CREATE INDEX notifications_due ON notifications (due_at) WHERE status = 'pending';
+CREATE INDEX notifications_due ON notifications (lane, due_at) WHERE status = 'pending';
 CREATE INDEX notifications_queued ON notifications (queued_at) WHERE status = 'queued';
 CREATE INDEX notifications_claimed ON notifications (claimed_until) WHERE status = 'sending';
 CREATE INDEX notifications_waiting ON notifications (expires_at) WHERE status IN ('pending', 'queued');

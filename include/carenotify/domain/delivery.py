@@ -1,0 +1,109 @@
+"""What came of one attempt to deliver, and what follows from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from carenotify.domain.notification import Status
+from carenotify.domain.retry import DELIVERY_RETRIES, RetryPolicy
+from carenotify.errors import (
+    AddressRejectedError,
+    DeliveryError,
+    OptedOutError,
+    TemporaryDeliveryError,
+    ThrottledError,
+)
+
+THROTTLED_DELAY = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The next state of a claimed notification. `attempts` is how many have been spent once this is recorded."""
+
+    notification_id: UUID
+    claim_token: UUID
+    status: Status
+    attempts: int
+    reason: str | None = None
+    due_at: datetime | None = None
+    provider: str | None = None
+    provider_message_id: str | None = None
+    code: str | None = None
+    suppress_address: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try of one claimed notification. `number` is 1 for the first."""
+
+    notification_id: UUID
+    claim_token: UUID
+    number: int
+    provider: str | None = None
+
+
+def accepted(attempt: Attempt, provider_message_id: str) -> Outcome:
+    """The provider took it."""
+    return Outcome(
+        attempt.notification_id,
+        attempt.claim_token,
+        Status.SENT,
+        attempt.number,
+        provider=attempt.provider,
+        provider_message_id=provider_message_id,
+    )
+
+
+def given_up(attempt: Attempt, status: Status, reason: str) -> Outcome:
+    """It never got to a provider: no address is left, or it cannot be worded."""
+    return Outcome(attempt.notification_id, attempt.claim_token, status, attempt.number - 1, reason=reason)
+
+
+def refused(
+    attempt: Attempt, error: DeliveryError, *, to: str, now: datetime, policy: RetryPolicy = DELIVERY_RETRIES
+) -> Outcome:
+    """The provider did not take it: due again, stopped, or failed, as the type of the error says."""
+    if isinstance(error, ThrottledError):
+        wait = error.retry_after or THROTTLED_DELAY
+        return _again(attempt, error, due_at=now + wait, attempts=attempt.number - 1, reason="throttled")
+    if isinstance(error, TemporaryDeliveryError):
+        delay = policy.delay_after(attempt.number)
+        if delay is None:
+            return _stopped(attempt, error, Status.FAILED, "retries_spent")
+        wait = max(delay, error.retry_after or delay)
+        return _again(attempt, error, due_at=now + wait, attempts=attempt.number, reason="temporary")
+    if isinstance(error, OptedOutError):
+        return _stopped(attempt, error, Status.UNSUBSCRIBED, "opted_out", suppress_address=to)
+    reason = "address_rejected" if isinstance(error, AddressRejectedError) else "message_rejected"
+    return _stopped(attempt, error, Status.FAILED, reason)
+
+
+def _again(attempt: Attempt, error: DeliveryError, *, due_at: datetime, attempts: int, reason: str) -> Outcome:
+    return Outcome(
+        attempt.notification_id,
+        attempt.claim_token,
+        Status.PENDING,
+        attempts,
+        reason=reason,
+        due_at=due_at,
+        provider=attempt.provider,
+        code=error.code,
+    )
+
+
+def _stopped(
+    attempt: Attempt, error: DeliveryError, status: Status, reason: str, suppress_address: str | None = None
+) -> Outcome:
+    return Outcome(
+        attempt.notification_id,
+        attempt.claim_token,
+        status,
+        attempt.number,
+        reason=reason,
+        provider=attempt.provider,
+        code=error.code,
+        suppress_address=suppress_address,
+    )

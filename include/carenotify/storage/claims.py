@@ -1,0 +1,249 @@
+"""The worker's side of a notification: claim it, record what came of it, settle what a killed worker left.
+
+A claim is a token and a lease. Every write of a result is fenced by the token, so that whoever lost a claim cannot
+undo what the next holder did. Rows are locked in the order of their ids, so that batches never deadlock.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from carenotify.domain.delivery import Outcome
+from carenotify.domain.notification import Channel, Lane
+from carenotify.domain.patient import Patient
+from carenotify.storage.database import Transaction
+from carenotify.storage.patients import open_patient
+from carenotify.storage.sealed import Sealer
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A notification that is ours to send until `claimed_until`, with everything that is true of it now."""
+
+    notification_id: UUID
+    token: UUID
+    claimed_until: datetime
+    expires_at: datetime
+    kind: str
+    channel: Channel
+    lane: Lane
+    attempt: int
+    patient: Patient
+    refused_addresses: frozenset[str]
+    template_version_id: int
+    data: Any
+
+
+CLAIM = """
+WITH candidate AS MATERIALIZED (
+    SELECT n.id
+    FROM notifications n
+    WHERE n.id = ANY(%(ids)s) AND n.status IN ('pending', 'queued') AND n.due_at <= %(now)s
+    ORDER BY n.id
+    FOR UPDATE
+),
+judged AS (
+    SELECT n.id, p.id AS patient_id, p.sealed_contact, p.language, p.deceased, p.merged_into,
+           ARRAY(SELECT s.address_index FROM suppressions s WHERE s.address_index = ANY(p.address_indexes)) AS suppressed,
+           CASE
+               WHEN EXISTS (SELECT FROM pauses x WHERE x.channel IN (n.channel, '*')) THEN 'paused'
+               WHEN n.expires_at <= %(now)s THEN 'window_closed'
+               WHEN p.id IS NULL THEN 'patient_unknown'
+               WHEN p.deceased THEN 'deceased'
+               WHEN n.channel = ANY(q.opted_out_channels) OR q.opted_out_kinds && ARRAY[n.kind, '*'] THEN 'opted_out'
+               WHEN EXISTS (
+                   SELECT FROM notification_appointments l
+                   LEFT JOIN appointments a ON a.id = l.appointment_id
+                   WHERE l.notification_id = n.id AND a.content_hash IS DISTINCT FROM l.content_hash
+               ) THEN 'appointment_changed'
+               WHEN EXISTS (
+                   SELECT FROM notification_appointments l
+                   JOIN appointments a ON a.id = l.appointment_id
+                   WHERE l.notification_id = n.id AND a.start_at <= %(now)s
+               ) THEN 'appointment_past'
+           END AS refusal
+    FROM candidate c
+    JOIN notifications n ON n.id = c.id
+    LEFT JOIN patients p ON p.id = n.patient_id
+    LEFT JOIN preferences q ON q.patient_id = n.patient_id
+)
+UPDATE notifications n
+SET status = CASE
+        WHEN j.refusal IS NULL THEN 'sending'
+        WHEN j.refusal = 'paused' THEN 'pending'
+        WHEN j.refusal IN ('window_closed', 'appointment_past') THEN 'expired'
+        WHEN j.refusal = 'appointment_changed' THEN 'superseded'
+        ELSE 'suppressed'
+    END,
+    reason = NULLIF(j.refusal, 'paused'),
+    claim_token = CASE WHEN j.refusal IS NULL THEN %(token)s::uuid END,
+    claimed_until = CASE WHEN j.refusal IS NULL THEN %(claimed_until)s::timestamptz END,
+    finished_at = CASE WHEN j.refusal IS NOT NULL AND j.refusal <> 'paused' THEN %(now)s::timestamptz END,
+    publish_until = NULL
+FROM judged j
+WHERE n.id = j.id
+RETURNING j.refusal, n.id, n.expires_at, n.kind, n.channel, n.lane, n.attempts, n.template_version_id, n.sealed_data,
+          n.patient_id, j.sealed_contact, j.language, j.deceased, j.merged_into, j.suppressed
+"""
+
+RECORD = """
+WITH outcome AS (
+    SELECT * FROM unnest(
+        %(ids)s::uuid[], %(tokens)s::uuid[], %(statuses)s::text[], %(reasons)s::text[], %(due_ats)s::timestamptz[],
+        %(attempts)s::int[], %(providers)s::text[], %(provider_message_ids)s::text[], %(codes)s::text[],
+        %(suppressed)s::bytea[]
+    ) AS o (id, token, status, reason, due_at, attempts, provider, provider_message_id, code, suppressed)
+),
+held AS MATERIALIZED (
+    SELECT n.id FROM notifications n JOIN outcome o ON o.id = n.id ORDER BY n.id FOR UPDATE OF n
+),
+recorded AS (
+    UPDATE notifications n
+    SET status = o.status, reason = o.reason, due_at = COALESCE(o.due_at, n.due_at), attempts = o.attempts,
+        provider = o.provider, provider_message_id = COALESCE(o.provider_message_id, n.provider_message_id),
+        error_code = o.code, claim_token = NULL, claimed_until = NULL, publish_until = NULL,
+        finished_at = CASE WHEN o.status <> 'pending' THEN %(now)s::timestamptz END
+    FROM outcome o, held h
+    WHERE n.id = o.id AND h.id = n.id AND n.status = 'sending' AND n.claim_token = o.token
+    RETURNING n.id, n.attempts, n.status, n.reason, n.provider, n.error_code, o.suppressed
+),
+attempted AS (
+    INSERT INTO delivery_attempts (notification_id, attempt, provider, outcome, code, finished_at)
+    SELECT id, attempts, provider, COALESCE(reason, status), error_code, %(now)s FROM recorded WHERE provider IS NOT NULL
+),
+lettered AS (
+    INSERT INTO dead_letters (notification_id, reason, code, attempts, created_at)
+    SELECT id, COALESCE(reason, 'failed'), error_code, attempts, %(now)s FROM recorded WHERE status = 'failed'
+),
+suppressing AS (
+    INSERT INTO suppressions (address_index, reason, created_at)
+    SELECT DISTINCT suppressed, 'opted_out', %(now)s::timestamptz FROM recorded WHERE suppressed IS NOT NULL
+    ON CONFLICT DO NOTHING
+)
+SELECT id FROM recorded
+"""
+
+SETTLE = """
+WITH abandoned AS (
+    SELECT id, attempts + 1 >= %(attempts_allowed)s AS spent FROM notifications
+    WHERE status = 'sending' AND claimed_until <= %(claimed_before)s
+    ORDER BY id
+    LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED
+),
+settled AS (
+    UPDATE notifications n
+    SET status = CASE WHEN a.spent THEN 'failed' ELSE 'pending' END,
+        reason = CASE WHEN a.spent THEN 'worker_lost' END,
+        due_at = %(now)s, attempts = n.attempts + 1, claim_token = NULL, claimed_until = NULL, publish_until = NULL,
+        possible_duplicate = true,
+        finished_at = CASE WHEN a.spent THEN %(now)s::timestamptz END
+    FROM abandoned a
+    WHERE n.id = a.id
+    RETURNING n.id, n.attempts, n.status
+),
+attempted AS (
+    INSERT INTO delivery_attempts (notification_id, attempt, outcome, finished_at)
+    SELECT id, attempts, 'worker_lost', %(now)s FROM settled
+),
+lettered AS (
+    INSERT INTO dead_letters (notification_id, reason, attempts, created_at)
+    SELECT id, 'worker_lost', attempts, %(now)s FROM settled WHERE status = 'failed'
+)
+SELECT count(*) FROM settled
+"""
+
+
+def claim(
+    transaction: Transaction,
+    ids: Sequence[UUID],
+    *,
+    token: UUID,
+    now: datetime,
+    claimed_until: datetime,
+    sealer: Sealer,
+) -> tuple[list[Claim], Counter[str]]:
+    """Claim what may be sent of these ids now.
+
+    Returns the claims and, by reason, how many were refused for good (or put back, when paused). Ids that are in
+    neither are somebody else's, done, or not due yet.
+    """
+    parameters = {"ids": list(ids), "token": token, "now": now, "claimed_until": claimed_until}
+    rows = transaction.execute(CLAIM, parameters).fetchall()
+    refused = Counter(row[0] for row in rows if row[0] is not None)
+    claims = [_claim(row, token=token, claimed_until=claimed_until, sealer=sealer) for row in rows if row[0] is None]
+    return claims, refused
+
+
+def _claim(row: tuple[Any, ...], *, token: UUID, claimed_until: datetime, sealer: Sealer) -> Claim:
+    (_, notification_id, expires_at, kind, channel, lane, attempts, template_version_id, sealed_data, *rest) = row
+    patient_id, sealed_contact, language, deceased, merged_into, suppressed = rest
+    patient = open_patient(
+        patient_id=patient_id,
+        sealed_contact=sealed_contact,
+        language=language,
+        deceased=deceased,
+        merged_into=merged_into,
+        sealer=sealer,
+    )
+    return Claim(
+        notification_id=notification_id,
+        token=token,
+        claimed_until=claimed_until,
+        expires_at=expires_at,
+        kind=kind,
+        channel=Channel(channel),
+        lane=Lane(lane),
+        attempt=attempts + 1,
+        patient=patient,
+        refused_addresses=suppressed_addresses(patient, suppressed, sealer),
+        template_version_id=template_version_id,
+        data=sealer.open(sealed_data),
+    )
+
+
+def suppressed_addresses(patient: Patient, suppressed: Sequence[bytes], sealer: Sealer) -> frozenset[str]:
+    """Which of a patient's addresses stand on the suppression list, given the list's entries that are theirs."""
+    if not suppressed:
+        return frozenset()
+    return frozenset(contact.value for contact in patient.contacts if sealer.index(contact.value) in suppressed)
+
+
+def record(transaction: Transaction, outcomes: Sequence[Outcome], *, now: datetime, sealer: Sealer) -> set[UUID]:
+    """Write what came of claimed notifications, with their attempts, dead letters and suppressions, in one statement.
+
+    Returns the ids that were still ours; the others had lost their lease and are left as they stand.
+    """
+    parameters = {
+        "now": now,
+        "ids": [outcome.notification_id for outcome in outcomes],
+        "tokens": [outcome.claim_token for outcome in outcomes],
+        "statuses": [outcome.status.value for outcome in outcomes],
+        "reasons": [outcome.reason for outcome in outcomes],
+        "due_ats": [outcome.due_at for outcome in outcomes],
+        "attempts": [outcome.attempts for outcome in outcomes],
+        "providers": [outcome.provider for outcome in outcomes],
+        "provider_message_ids": [outcome.provider_message_id for outcome in outcomes],
+        "codes": [outcome.code for outcome in outcomes],
+        "suppressed": [
+            None if outcome.suppress_address is None else sealer.index(outcome.suppress_address) for outcome in outcomes
+        ],
+    }
+    return {row[0] for row in transaction.execute(RECORD, parameters)}
+
+
+def settle(
+    transaction: Transaction, *, now: datetime, claimed_before: datetime, attempts_allowed: int, limit: int = 5_000
+) -> int:
+    """Notifications whose worker is gone are due again (or failed, when that was the last attempt).
+
+    They may have reached the provider, so each is marked as a possible duplicate.
+    """
+    parameters = {"now": now, "claimed_before": claimed_before, "attempts_allowed": attempts_allowed, "limit": limit}
+    row = transaction.execute(SETTLE, parameters).fetchone()
+    return int(row[0]) if row else 0

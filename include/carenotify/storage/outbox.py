@@ -1,0 +1,141 @@
+"""Rows on their way to the broker: leased, published by somebody else, then marked.
+
+Nothing stays locked across the network: a lease is a time in `publish_until`, and it is also the token by which its
+holder marks the rows, so that a row that was claimed, sent and due again in the meantime is not marked as queued.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from carenotify.domain.notification import Channel, Lane
+from carenotify.storage.database import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class IdRange:
+    """Notifications by the order of their UUIDv7, both ends included: a batch, said in two ids."""
+
+    first: UUID
+    last: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class LeasedRow:
+    """What a message needs to know of its notification."""
+
+    notification_id: UUID
+    kind: str
+    channel: Channel
+    lane: Lane
+    attempts: int
+
+
+LEASE = """
+WITH due AS (
+    SELECT n.id
+    FROM notifications n
+    WHERE n.status = 'pending'
+      AND n.lane = %(lane)s
+      AND n.due_at <= %(now)s
+      AND n.expires_at > %(now)s
+      AND (n.publish_until IS NULL OR n.publish_until <= %(now)s)
+      AND (%(first)s::uuid IS NULL OR n.id BETWEEN %(first)s AND %(last)s)
+      AND NOT EXISTS (SELECT FROM pauses p WHERE p.channel IN (n.channel, '*'))
+    ORDER BY n.due_at, n.id
+    LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE notifications n
+SET publish_until = %(lease)s
+FROM due
+WHERE n.id = due.id
+RETURNING n.id, n.kind, n.channel, n.lane, n.attempts
+"""
+
+MARK_QUEUED = """
+WITH confirmed AS (
+    SELECT id FROM notifications WHERE id = ANY(%(ids)s) ORDER BY id FOR UPDATE
+)
+UPDATE notifications n
+SET status = 'queued', queued_at = %(now)s, publish_until = NULL
+FROM confirmed
+WHERE n.id = confirmed.id AND n.status = 'pending' AND n.publish_until = %(lease)s
+"""
+
+RELEASE = """
+UPDATE notifications SET publish_until = NULL WHERE id = ANY(%(ids)s) AND status = 'pending' AND publish_until = %(lease)s
+"""
+
+REQUEUE_LOST = """
+WITH lost AS (
+    SELECT id FROM notifications
+    WHERE status = 'queued' AND channel = %(channel)s AND lane = %(lane)s AND queued_at <= %(queued_before)s
+    ORDER BY id
+    LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE notifications n SET status = 'pending', queued_at = NULL FROM lost WHERE n.id = lost.id
+"""
+
+EXPIRE = """
+WITH over AS (
+    SELECT id FROM notifications
+    WHERE status IN ('pending', 'queued') AND expires_at <= %(now)s
+    ORDER BY id
+    LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE notifications n
+SET status = 'expired', reason = 'window_closed', finished_at = %(now)s, publish_until = NULL
+FROM over
+WHERE n.id = over.id
+"""
+
+
+def lease_due(
+    transaction: Transaction,
+    *,
+    lane: Lane,
+    now: datetime,
+    lease: datetime,
+    limit: int,
+    within: IdRange | None = None,
+) -> list[LeasedRow]:
+    """Take up to `limit` due rows of a lane until `lease`, oldest first; rows of a paused channel stay where they are."""
+    parameters = {
+        "lane": lane,
+        "now": now,
+        "lease": lease,
+        "limit": limit,
+        "first": within and within.first,
+        "last": within and within.last,
+    }
+    rows = transaction.execute(LEASE, parameters).fetchall()
+    return [LeasedRow(row[0], row[1], Channel(row[2]), Lane(row[3]), row[4]) for row in rows]
+
+
+def mark_queued(transaction: Transaction, ids: Sequence[UUID], *, lease: datetime, now: datetime) -> int:
+    """The broker confirmed these. Rows that a quick worker has claimed already are left as they are."""
+    return transaction.execute(MARK_QUEUED, {"ids": list(ids), "lease": lease, "now": now}).rowcount
+
+
+def release(transaction: Transaction, ids: Collection[UUID], *, lease: datetime) -> None:
+    """The broker did not take these: they can be published again at once, by anybody."""
+    transaction.execute(RELEASE, {"ids": list(ids), "lease": lease})
+
+
+def requeue_lost(
+    transaction: Transaction, *, channel: Channel, lane: Lane, queued_for: timedelta, now: datetime, limit: int = 5_000
+) -> int:
+    """Queued rows of a lane whose queue is empty go back to pending: the broker lost them."""
+    parameters = {"channel": channel, "lane": lane, "queued_before": now - queued_for, "limit": limit}
+    return transaction.execute(REQUEUE_LOST, parameters).rowcount
+
+
+def expire(transaction: Transaction, *, now: datetime, limit: int = 5_000) -> int:
+    """What did not make it inside its window is over, and is counted."""
+    return transaction.execute(EXPIRE, {"now": now, "limit": limit}).rowcount
