@@ -1,0 +1,54 @@
+"""A server for as long as somebody holds its standard input: `python -m stack.private postgres|rabbitmq`.
+
+Prints one JSON line with its address when it is ready, and stops it and removes its folder when the input closes.
+So nothing is left behind even when the tests that asked for it are killed.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+from stack.ports import pick_free
+from stack.postgres import Postgres
+from stack.processes import Processes
+from stack.rabbitmq import RabbitMQ, RabbitPorts
+
+
+def main(kind: str) -> None:
+    """Start the server, say where it is, wait, and tidy up."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # the closed input is the one way to end
+    folder = Path(tempfile.mkdtemp(prefix="carenotify-test-"))
+    folder.chmod(0o755)  # the postgres account must get in
+    processes = Processes(folder)
+    try:
+        print(json.dumps(_start(kind, processes)), flush=True)
+        sys.stdin.read()
+    finally:
+        processes.stop(processes.names(), seconds=2, first=signal.SIGINT)
+        processes.kill_leftovers()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start(kind: str, processes: Processes) -> dict[str, str]:
+    password = secrets.token_hex(8)
+    if kind == "postgres":
+        postgres = Postgres(processes, pick_free(), password, durable=False)
+        postgres.start()
+        return {"url": postgres.url("postgres")}
+    taken: set[int] = set()
+    while len(taken) < 5:
+        taken.add(pick_free(taken))
+    broker = RabbitMQ(processes, RabbitPorts(*taken), password)
+    broker.start()
+    return {"url": broker.url(), "management_url": broker.management_url, "password": password}
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

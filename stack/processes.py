@@ -1,0 +1,191 @@
+"""Processes of one run folder: each in its own group, with a pid file, and never mistaken for somebody else's."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import signal
+import subprocess
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stack.errors import StackError
+
+# Set on every child and inherited by its children. It does not begin with CARENOTIFY_, where unknown names are refused.
+MARKER = "CARESTACK_RUN_DIR"
+_LAST_LINES = 12
+
+
+@dataclass(frozen=True)
+class Running:
+    """A process as the kernel knows it: the pid with the start time cannot be mistaken after the pid is reused."""
+
+    pid: int
+    started: str
+
+
+class Processes:
+    """Start, find and stop the processes whose pid files are in `folder`/pids and whose logs are in `folder`/logs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+        self._pids = self.folder / "pids"
+        self._records = self._pids / ".started"
+        self._logs = self.folder / "logs"
+        for needed in (self._pids, self._records, self._logs):
+            needed.mkdir(parents=True, exist_ok=True)
+
+    def start(
+        self,
+        name: str,
+        argv: Sequence[str | Path],
+        *,
+        environment: Mapping[str, str],
+        cwd: Path,
+        account: pwd.struct_passwd | None = None,
+    ) -> int:
+        """Start `argv` in a process group of its own, its output in logs/NAME.log, and return its pid."""
+        marked = {**environment, MARKER: str(self.folder), "SPT_NOENV": "1"}  # titles must not overwrite the marker
+        with self.log(name).open("ab") as log:
+            process = subprocess.Popen(
+                [str(part) for part in argv],
+                env=marked,
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                **as_account(account),
+            )
+        self._record(name, process.pid)
+        return process.pid
+
+    def pid(self, name: str) -> int | None:
+        """The pid of our running process of that name; None when it is not running, whatever a pid file says."""
+        try:
+            record = json.loads((self._records / f"{name}.json").read_text())
+            written = int(self._pid_file(name).read_text())
+        except (OSError, ValueError):
+            return None
+        found = running(written)
+        return written if found and {"pid": found.pid, "started": found.started} == record else None
+
+    def is_running(self, name: str) -> bool:
+        """Whether our process of that name runs."""
+        return self.pid(name) is not None
+
+    def names(self) -> list[str]:
+        """Every name that has a pid file, running or not."""
+        return sorted(file.stem for file in self._pids.glob("*.pid"))
+
+    def log(self, name: str) -> Path:
+        """The file that holds what the process wrote."""
+        return self._logs / f"{name}.log"
+
+    def last_words(self, name: str) -> str:
+        """The last lines of a process's log, to show beside an error."""
+        try:
+            lines = self.log(name).read_text(errors="replace").splitlines()
+        except OSError:
+            return ""
+        return "\n".join(f"    {line}" for line in lines[-_LAST_LINES:])
+
+    def stop(self, names: Iterable[str], *, seconds: float, first: signal.Signals = signal.SIGTERM) -> None:
+        """Ask the named processes to end, all at once, and kill the groups of those that have not after `seconds`."""
+        ours = {name: pid for name in names if (pid := self.pid(name)) is not None}
+        for pid in ours.values():
+            _signal(pid, first)
+        deadline = time.monotonic() + seconds
+        while any(self.is_running(name) for name in ours) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        for pid in ours.values():
+            _kill_group(pid)
+        for name in names:
+            self.forget(name)
+
+    def forget(self, name: str) -> None:
+        """Remove the pid file of a process that is gone."""
+        if not self.is_running(name):
+            self._pid_file(name).unlink(missing_ok=True)
+            (self._records / f"{name}.json").unlink(missing_ok=True)
+
+    def kill_leftovers(self) -> list[int]:
+        """Kill whatever still carries this folder's marker, for example after a crash, and return those pids."""
+        killed: list[int] = []
+        deadline = time.monotonic() + 10
+        while (left := self.leftovers()) and time.monotonic() < deadline:
+            for pid in left:
+                _signal(pid, signal.SIGKILL)
+            killed.extend(pid for pid in left if pid not in killed)
+            time.sleep(0.05)
+        return killed
+
+    def leftovers(self) -> list[int]:
+        """Pids of living processes that carry this folder's marker."""
+        mine = {os.getpid(), os.getppid()}
+        pids = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal())
+        return [pid for pid in pids if pid not in mine and running(pid) and self._belongs_here(pid)]
+
+    def _belongs_here(self, pid: int) -> bool:
+        place = Path("/proc") / str(pid)
+        marker = f"{MARKER}={self.folder}".encode()
+        try:
+            return marker in (place / "environ").read_bytes().split(b"\0")
+        except OSError:  # gone meanwhile, or another account's
+            return False
+
+    def _record(self, name: str, pid: int) -> None:
+        found = running(pid)
+        if found is None:
+            raise StackError(f"{name} ended at once; see {self.log(name)}\n{self.last_words(name)}")
+        (self._records / f"{name}.json").write_text(json.dumps({"pid": pid, "started": found.started}))
+        self._pid_file(name).write_text(f"{pid}\n")
+
+    def _pid_file(self, name: str) -> Path:
+        return self._pids / f"{name}.pid"
+
+
+def running(pid: int) -> Running | None:
+    """The living process of that pid; None when there is none, or only a zombie that nobody has collected."""
+    try:
+        stat = (Path("/proc") / str(pid) / "stat").read_text()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return None
+    fields = stat.rpartition(")")[2].split()  # the command, in brackets, may hold spaces and brackets itself
+    return None if fields[0] in "ZX" else Running(pid, f"{boot}/{fields[19]}")
+
+
+def works_in(pid: int, folder: Path) -> bool:
+    """Whether the process of that pid lives and has `folder` as its working directory."""
+    try:
+        return running(pid) is not None and (Path("/proc") / str(pid) / "cwd").resolve() == folder.resolve()
+    except OSError:
+        return False
+
+
+def as_account(account: pwd.struct_passwd | None) -> dict[str, Any]:
+    """The arguments that make subprocess run a command under another account; none for our own."""
+    if account is None:
+        return {}
+    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
+    except PermissionError as error:
+        raise StackError(f"Process {pid} belongs to another account; run the same command as that account.") from error
+
+
+def _kill_group(pid: int) -> None:
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):  # the whole group has ended, and maybe its number is another's by now
+        return

@@ -1,0 +1,164 @@
+"""A private RabbitMQ node with its own epmd, cookie, data and ports, on loopback only.
+
+The package's own script is called: the wrapper in /usr/sbin switches to the rabbitmq account and its data.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from stack.errors import StackError
+from stack.processes import Processes
+from stack.waiting import wait_until
+
+NAME = "rabbitmq"
+EPMD = "epmd"
+ADMIN = "carenotify"
+_SCRIPTS = (Path("/usr/lib/rabbitmq/bin"), Path("/opt/rabbitmq/sbin"))
+
+# Called through ALLOW_INPUT the script becomes the Erlang node itself, so that the pid file names the node.
+_CONFIG = """\
+default_user = {user}
+default_pass = {password}
+management.tcp.ip = 127.0.0.1
+management.tcp.port = {management}
+prometheus.tcp.ip = 127.0.0.1
+prometheus.tcp.port = {prometheus}
+disk_free_limit.absolute = 200MB
+log.console = false
+"""
+
+
+def find_script() -> Path | None:
+    """The script that starts a node as whoever calls it; None when RabbitMQ is not installed."""
+    return next((folder / "rabbitmq-server" for folder in _SCRIPTS if (folder / "rabbitmq-server").exists()), None)
+
+
+@dataclass(frozen=True)
+class RabbitPorts:
+    """The five loopback ports of a node."""
+
+    amqp: int
+    distribution: int
+    epmd: int
+    management: int
+    prometheus: int
+
+
+@dataclass(frozen=True)
+class RabbitMQ:
+    """One private node."""
+
+    processes: Processes
+    ports: RabbitPorts
+    password: str
+
+    def url(self, virtual_host: str = "") -> str:
+        """The AMQP address of a virtual host; of the default one when none is named."""
+        return f"amqp://{ADMIN}:{self.password}@127.0.0.1:{self.ports.amqp}/{virtual_host or '%2F'}"
+
+    @property
+    def management_url(self) -> str:
+        """The base address of the management pages and their HTTP API."""
+        return f"http://127.0.0.1:{self.ports.management}"
+
+    def start(self) -> None:
+        """Start epmd and the node, and return when clients and the management API are answered."""
+        script = find_script()
+        epmd = shutil.which("epmd")
+        if script is None or epmd is None:
+            raise StackError("RabbitMQ is not installed; run: apt-get install rabbitmq-server")
+        environment = self._environment(self._prepare())
+        if not self.processes.is_running(EPMD):
+            self.processes.start(
+                EPMD,
+                [epmd, "-address", "127.0.0.1", "-port", str(self.ports.epmd)],
+                environment=environment,
+                cwd=self._home,
+            )
+        wait_until(lambda: _accepts(self.ports.epmd), what="epmd", seconds=15, alive=self._runs(EPMD))
+        self.processes.start(NAME, [script, "-noinput"], environment=environment, cwd=self._home)
+        wait_until(self.answers, what="RabbitMQ", seconds=90, alive=self._runs(NAME))
+
+    def answers(self) -> bool:
+        """Whether the node accepts AMQP connections and its management API takes our password."""
+        return _accepts(self.ports.amqp) and self._manages()
+
+    @property
+    def _home(self) -> Path:
+        return self.processes.folder / "rabbitmq"
+
+    def _runs(self, name: str) -> Callable[[], bool]:
+        return lambda: self.processes.is_running(name)
+
+    def _prepare(self) -> Path:
+        home = self._home
+        home.mkdir(mode=0o700, exist_ok=True)
+        (home / "enabled_plugins").write_text("[rabbitmq_management,rabbitmq_prometheus].\n")
+        config = home / "rabbitmq.conf"
+        config.touch(mode=0o600)
+        config.write_text(
+            _CONFIG.format(
+                user=ADMIN,
+                password=self.password,
+                management=self.ports.management,
+                prometheus=self.ports.prometheus,
+            )
+        )
+        return home
+
+    def _environment(self, home: Path) -> dict[str, str]:
+        inherited = {
+            name: value for name, value in os.environ.items() if not name.startswith(("RABBITMQ_", "ERL_", "NOTIFY_"))
+        }
+        return inherited | {
+            "HOME": str(home),
+            "RABBITMQ_NODENAME": "carenotify@localhost",
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": str(self.ports.amqp),
+            "RABBITMQ_DIST_PORT": str(self.ports.distribution),
+            "RABBITMQ_MNESIA_BASE": str(home / "data"),
+            "RABBITMQ_LOG_BASE": str(home / "log"),
+            "RABBITMQ_CONFIG_FILE": str(home / "rabbitmq.conf"),
+            "RABBITMQ_CONF_ENV_FILE": str(home / "no-rabbitmq-env.conf"),  # the machine's own must not reach ours
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "enabled_plugins"),
+            "RABBITMQ_ALLOW_INPUT": "1",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+            "ERL_EPMD_PORT": str(self.ports.epmd),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+        }
+
+    def _manages(self) -> bool:
+        try:
+            call_management(self.management_url, "GET", "/api/overview", password=self.password)
+        except (urllib.error.URLError, OSError):
+            return False
+        return True
+
+
+def call_management(base_url: str, method: str, path: str, *, password: str, body: object = None) -> bytes:
+    """One call of the management HTTP API. Raises urllib's errors."""
+    login = base64.b64encode(f"{ADMIN}:{password}".encode()).decode()
+    request = urllib.request.Request(  # noqa: S310  # our own loopback address
+        base_url + path,
+        method=method,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Authorization": f"Basic {login}", "Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310
+        return bytes(answer.read())
+
+
+def _accepts(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0

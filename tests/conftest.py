@@ -1,0 +1,126 @@
+"""Real servers for the tests that ask for one: started once a session, on first use, and gone with the session."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import quote
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+class Fresh(Protocol):
+    """Makes a database or a virtual host of its own, which lives as long as the `with` block."""
+
+    def __call__(self) -> AbstractContextManager[str]: ...
+
+
+@contextmanager
+def _private_server(kind: str) -> Iterator[dict[str, str]]:
+    command = [sys.executable, "-m", "stack.private", kind]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        line = server.stdout.readline()
+        if not line:
+            pytest.fail(f"the private {kind} server did not start")
+        yield json.loads(line)
+        server.stdin.close()
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """The address of the maintenance database of an otherwise empty PostgreSQL server, as its superuser."""
+    with _private_server("postgres") as server:
+        yield server["url"]
+
+
+@pytest.fixture(scope="session")
+def fresh_database(postgres_url: str) -> Fresh:
+    """`with fresh_database() as url:` gives a migrated, empty database of its own."""
+    import psycopg
+
+    from carenotify.storage.migrate import migrate
+
+    def execute(statement: str) -> None:
+        with psycopg.connect(postgres_url, autocommit=True) as connection:
+            connection.execute(statement)  # type: ignore[arg-type]
+
+    def url(name: str) -> str:
+        return f"{postgres_url.rpartition('/')[0]}/{name}"
+
+    execute("CREATE DATABASE template_carenotify")
+    migrate(url("template_carenotify"))
+
+    @contextmanager
+    def fresh() -> Iterator[str]:
+        name = f"test_{uuid.uuid4().hex[:12]}"
+        execute(f"CREATE DATABASE {name} TEMPLATE template_carenotify")
+        yield url(name)
+        execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    return fresh
+
+
+@pytest.fixture
+def database_url(fresh_database: Fresh) -> Iterator[str]:
+    """A migrated, empty database for one test."""
+    with fresh_database() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def module_database_url(fresh_database: Fresh) -> Iterator[str]:
+    """A migrated, empty database that the tests of one file share."""
+    with fresh_database() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_server() -> Iterator[dict[str, str]]:
+    """A RabbitMQ node: `url` of its default virtual host, `management_url`, and the `password` of both."""
+    with _private_server("rabbitmq") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def fresh_broker(rabbitmq_server: dict[str, str]) -> Fresh:
+    """`with fresh_broker() as url:` gives an empty virtual host of its own."""
+    from stack.rabbitmq import ADMIN, call_management
+
+    def call(method: str, path: str, body: object = None) -> None:
+        call_management(
+            rabbitmq_server["management_url"], method, path, password=rabbitmq_server["password"], body=body
+        )
+
+    @contextmanager
+    def fresh() -> Iterator[str]:
+        name = quote(f"test-{uuid.uuid4().hex[:12]}", safe="")
+        call("PUT", f"/api/vhosts/{name}")
+        call("PUT", f"/api/permissions/{name}/{ADMIN}", {"configure": ".*", "write": ".*", "read": ".*"})
+        yield f"{rabbitmq_server['url'].rpartition('/')[0]}/{name}"
+        call("DELETE", f"/api/vhosts/{name}")
+
+    return fresh
+
+
+@pytest.fixture
+def broker_url(fresh_broker: Fresh) -> Iterator[str]:
+    """An empty virtual host for one test."""
+    with fresh_broker() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def module_broker_url(fresh_broker: Fresh) -> Iterator[str]:
+    """An empty virtual host that the tests of one file share."""
+    with fresh_broker() as url:
+        yield url
