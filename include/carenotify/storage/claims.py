@@ -49,7 +49,9 @@ WITH candidate AS MATERIALIZED (
 ),
 judged AS (
     SELECT n.id, p.id AS patient_id, p.sealed_contact, p.language, p.deceased, p.merged_into,
-           ARRAY(SELECT s.address_index FROM suppressions s WHERE s.address_index = ANY(p.address_indexes)) AS suppressed,
+           ARRAY(
+               SELECT s.address_index FROM suppressions s WHERE s.address_index = ANY(p.address_indexes)
+           ) AS suppressed,
            CASE
                WHEN EXISTS (SELECT FROM pauses x WHERE x.channel IN (n.channel, '*')) THEN 'paused'
                WHEN n.expires_at <= %(now)s THEN 'window_closed'
@@ -114,7 +116,9 @@ recorded AS (
 ),
 attempted AS (
     INSERT INTO delivery_attempts (notification_id, attempt, provider, outcome, code, finished_at)
-    SELECT id, attempts, provider, COALESCE(reason, status), error_code, %(now)s FROM recorded WHERE provider IS NOT NULL
+    SELECT id, attempts, provider, COALESCE(reason, status), error_code, %(now)s
+    FROM recorded
+    WHERE provider IS NOT NULL
 ),
 lettered AS (
     INSERT INTO dead_letters (notification_id, reason, code, attempts, created_at)

@@ -67,7 +67,9 @@ WHERE n.id = confirmed.id AND n.status = 'pending' AND n.publish_until = %(lease
 """
 
 RELEASE = """
-UPDATE notifications SET publish_until = NULL WHERE id = ANY(%(ids)s) AND status = 'pending' AND publish_until = %(lease)s
+UPDATE notifications
+SET publish_until = NULL
+WHERE id = ANY(%(ids)s) AND status = 'pending' AND publish_until = %(lease)s
 """
 
 REQUEUE_LOST = """
@@ -105,7 +107,7 @@ def lease_due(
     limit: int,
     within: IdRange | None = None,
 ) -> list[LeasedRow]:
-    """Take up to `limit` due rows of a lane until `lease`, oldest first; rows of a paused channel stay where they are."""
+    """Take up to `limit` due rows of a lane until `lease`, oldest first; paused channels' rows stay put."""
     parameters = {
         "lane": lane,
         "now": now,

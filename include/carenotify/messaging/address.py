@@ -1,0 +1,48 @@
+"""Where the broker is: one AMQP URL, or several with commas for the nodes of a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pika
+from pika.adapters.blocking_connection import BlockingChannel
+from pika.exceptions import AMQPError
+
+from carenotify.errors import BrokerError, SettingsError
+
+_TIMEOUT_SECONDS = 5
+_HEARTBEAT_SECONDS = 15
+
+
+def parameters(url: str) -> list[pika.URLParameters]:
+    """Connection parameters for each node of CARENOTIFY_BROKER_URL. Raises SettingsError, without the password."""
+    nodes = []
+    for part in url.split(","):
+        try:
+            node = pika.URLParameters(part.strip())
+        except (ValueError, TypeError, KeyError, IndexError) as error:
+            raise SettingsError(
+                "CARENOTIFY_BROKER_URL: not an AMQP URL (amqp://user:password@host:5672/vhost)"
+            ) from error
+        node.socket_timeout = node.stack_timeout = node.blocked_connection_timeout = _TIMEOUT_SECONDS
+        node.blocked_connection_timeout = None
+        node.heartbeat = _HEARTBEAT_SECONDS
+        nodes.append(node)
+    return nodes
+
+
+@contextmanager
+def blocking_channel(url: str) -> Iterator[BlockingChannel]:
+    """A short-lived channel for declaring and counting. Raises BrokerError."""
+    nodes = parameters(url)
+    try:
+        connection = pika.BlockingConnection(nodes)
+        try:
+            yield connection.channel()
+        finally:
+            if connection.is_open:
+                connection.close()
+    except (AMQPError, OSError) as error:
+        places = ", ".join(f"{node.host}:{node.port}" for node in nodes)
+        raise BrokerError(f"RabbitMQ at {places} cannot be used ({type(error).__name__})") from error

@@ -1,0 +1,50 @@
+"""The message on the wire: ids only, so that no personal data is ever in the broker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from carenotify.domain.notification import Channel, Lane
+from carenotify.errors import EnvelopeError
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One notification's message. `attempt` is the attempt that it asks for; 1 is the first."""
+
+    notification_id: UUID
+    kind: str
+    channel: Channel
+    lane: Lane
+    attempt: int
+    created_at: datetime
+
+    def encode(self) -> bytes:
+        """The body, schema 1."""
+        return orjson.dumps(
+            {
+                "schema": SCHEMA,
+                "notification_id": str(self.notification_id),
+                "channel": self.channel.value,
+                "attempt": self.attempt,
+                "created_at": self.created_at.astimezone(UTC).isoformat(),
+            }
+        )
+
+
+def decode_notification_id(body: bytes) -> UUID:
+    """The notification that a message is about. Raises EnvelopeError for anything that we did not write."""
+    try:
+        content: Any = orjson.loads(body)
+        if content["schema"] != SCHEMA:
+            raise EnvelopeError(f"schema {content['schema']!r} is not known here")
+        return UUID(content["notification_id"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise EnvelopeError(f"not an envelope of schema {SCHEMA} ({type(error).__name__})") from None
