@@ -124,7 +124,7 @@ class Settings(BaseModel):
 
     # workers
     send_threads: Annotated[int, Field(ge=1, le=256)] = 16
-    claim_seconds: Annotated[float, Field(gt=0)] = 60.0
+    claim_seconds: Annotated[float, Field(gt=0)] = 30.0
     publish_lease_seconds: Annotated[float, Field(gt=0)] = 30.0
     relay_interval_seconds: Annotated[float, Field(gt=0)] = 0.5
     requeue_after_seconds: Annotated[float, Field(gt=0)] = 120.0

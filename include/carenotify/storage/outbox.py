@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from carenotify.domain.notification import Channel, Lane
@@ -130,11 +130,19 @@ def release(transaction: Transaction, ids: Collection[UUID], *, lease: datetime)
     transaction.execute(RELEASE, {"ids": list(ids), "lease": lease})
 
 
+def long_queued(transaction: Transaction, *, queued_before: datetime) -> list[tuple[Channel, Lane]]:
+    """Lanes with rows that were queued before that moment and are still not claimed."""
+    rows = transaction.execute(
+        "SELECT DISTINCT channel, lane FROM notifications WHERE status = 'queued' AND queued_at <= %s", (queued_before,)
+    )
+    return [(Channel(channel), Lane(lane)) for channel, lane in rows]
+
+
 def requeue_lost(
-    transaction: Transaction, *, channel: Channel, lane: Lane, queued_for: timedelta, now: datetime, limit: int = 5_000
+    transaction: Transaction, *, channel: Channel, lane: Lane, queued_before: datetime, limit: int = 5_000
 ) -> int:
     """Queued rows of a lane whose queue is empty go back to pending: the broker lost them."""
-    parameters = {"channel": channel, "lane": lane, "queued_before": now - queued_for, "limit": limit}
+    parameters = {"channel": channel, "lane": lane, "queued_before": queued_before, "limit": limit}
     return transaction.execute(REQUEUE_LOST, parameters).rowcount
 
 

@@ -1,0 +1,114 @@
+"""From ids off the queue to outcomes in the database: claim, send, record."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+from pydantic import ValidationError
+
+from carenotify.channels.base import OutgoingMessage, Provider
+from carenotify.domain import delivery
+from carenotify.domain.clock import Clock
+from carenotify.domain.delivery import Attempt, Outcome
+from carenotify.domain.kinds import KINDS
+from carenotify.domain.notification import Channel, Status
+from carenotify.domain.patient import addresses
+from carenotify.domain.window import local_day
+from carenotify.domain.wording import Hospital, TemplateVersion, render
+from carenotify.errors import DeliveryError, WordingError
+from carenotify.storage import claims, templates
+from carenotify.storage.claims import Claim
+from carenotify.storage.database import Database
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Deliverer:
+    """Delivers through one provider for each channel. Safe to call from many threads."""
+
+    database: Database
+    providers: Mapping[Channel, Provider]
+    hospital: Hospital
+    clock: Clock
+    claim_for: timedelta
+    _wordings: dict[int, TemplateVersion] = field(default_factory=dict)
+
+    def claim(self, ids: Sequence[UUID]) -> tuple[list[Claim], Counter[str]]:
+        """Claim what of these may be sent now; the counter says why others were refused for good or put back.
+
+        What is in neither belongs to another worker, is done, or is not due; its message has served its purpose.
+        """
+        now = self.clock()
+        with self.database.transaction() as transaction:
+            taken, refused = claims.claim(
+                transaction,
+                ids,
+                token=uuid4(),
+                now=now,
+                claimed_until=now + self.claim_for,
+                sealer=self.database.sealer,
+            )
+            missing = {claim.template_version_id for claim in taken} - self._wordings.keys()
+            if missing:
+                self._wordings |= templates.by_id(transaction, missing)
+        return taken, refused
+
+    def send(self, claim: Claim) -> Outcome | None:
+        """Word and send one claimed notification to the patient's best address, and say what came of it.
+
+        None means that the lease ran out before its turn came: it is the relay's to settle, and nothing was sent.
+        """
+        provider = self.providers[claim.channel]
+        attempt = Attempt(claim.notification_id, claim.token, claim.attempt, provider.name)
+        now = self.clock()
+        if now >= claim.claimed_until:
+            return None
+        if now >= claim.expires_at:
+            return delivery.given_up(attempt, Status.EXPIRED, "window_closed")
+        day = local_day(now, self.hospital.timezone)
+        usable = addresses(claim.patient, claim.channel, day, claim.refused_addresses)
+        if not usable:
+            return delivery.given_up(attempt, Status.SUPPRESSED, "no_usable_address")
+        try:
+            message = self._word(claim, to=usable[0].value)
+        except WordingError as error:
+            log.warning("notification %s: %s", claim.notification_id, error)
+            return delivery.given_up(attempt, Status.FAILED, "wording")
+        try:
+            return delivery.accepted(attempt, provider.send(message))
+        except DeliveryError as error:
+            return delivery.refused(attempt, error, to=message.to, now=self.clock())
+
+    def record(self, outcomes: Sequence[Outcome]) -> int:
+        """Write outcomes; returns how many had lost their claim and were left as they stand."""
+        with self.database.transaction() as transaction:
+            recorded = claims.record(transaction, outcomes, now=self.clock(), sealer=self.database.sealer)
+        if len(recorded) < len(outcomes):
+            log.warning("%d outcomes came after their lease had run out", len(outcomes) - len(recorded))
+        return len(outcomes) - len(recorded)
+
+    def _word(self, claim: Claim, *, to: str) -> OutgoingMessage:
+        template = self._wordings.get(claim.template_version_id)
+        if template is None:
+            raise WordingError(f"template version {claim.template_version_id} is not stored")
+        try:
+            data = KINDS[claim.kind].data.model_validate(claim.data)
+        except ValidationError as error:
+            fields = ", ".join(sorted({str(problem["loc"][0]) for problem in error.errors() if problem["loc"]}))
+            raise WordingError(f"{template}: its data does not fit kind {claim.kind} ({fields})") from None
+        wording = render(template, data, hospital=self.hospital)
+        return OutgoingMessage(
+            notification_id=claim.notification_id,
+            attempt=claim.attempt,
+            to=to,
+            subject=wording.subject,
+            text=wording.text,
+            html=wording.html,
+            language=template.language,
+        )

@@ -1,0 +1,137 @@
+"""Turn the appointments of the coming days into reminders that wait to be published."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import uuid6
+
+from carenotify.config import Settings
+from carenotify.domain.clock import Clock
+from carenotify.domain.kinds import REMINDER, AppointmentLine
+from carenotify.domain.schedule import Digest, Plan, ReminderRules, plan_digests
+from carenotify.domain.window import day_bounds, local_day
+from carenotify.domain.wording import TemplateVersion, choose_language
+from carenotify.errors import PlanDayError, WindowClosedError, WordingError
+from carenotify.storage import reminders, templates
+from carenotify.storage.database import Database, Transaction
+from carenotify.storage.outbox import IdRange
+from carenotify.storage.reminders import NewNotification
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedReminders:
+    """What a plan came to. `batches` are what there is to publish now, this plan's and what an earlier one left."""
+
+    day: date
+    appointments_due: int
+    patient_days: int
+    planned: int
+    superseded: int
+    skipped: dict[str, int]
+    batches: list[tuple[IdRange, int]]
+
+    def summary(self) -> dict[str, Any]:
+        """Counts for people and XComs."""
+        return {
+            "day": self.day.isoformat(),
+            "appointments_due": self.appointments_due,
+            "patient_days": self.patient_days,
+            "planned": self.planned,
+            "superseded": self.superseded,
+            "skipped": self.skipped,
+            "to_publish": sum(count for _, count in self.batches),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ReminderPlanner:
+    """Plans the reminders of one day's window."""
+
+    database: Database
+    settings: Settings
+    clock: Clock
+
+    def plan(self, day: date, *, dry_run: bool = False) -> PlannedReminders:
+        """Plan everything that is to go out in this local day's window, once, however often it is asked for.
+
+        Looks from now to the end of the day that is `reminder_days_before` ahead, so what an earlier day left out is
+        caught up on. Raises WindowClosedError when that window is over, PlanDayError when the day is still to come
+        (a dry run may look ahead); in both cases nothing is stored.
+        """
+        now = self.clock()
+        opens, closes = self.settings.send_window.bounds(day, self.settings.timezone)
+        self._check_day(day, closes=closes, now=now, dry_run=dry_run)
+        with self.database.transaction() as transaction:
+            return self._plan(transaction, day=day, opens=opens, closes=closes, now=now, dry_run=dry_run)
+
+    def _check_day(self, day: date, *, closes: datetime, now: datetime, dry_run: bool) -> None:
+        window = self.settings.send_window
+        if now >= closes:
+            raise WindowClosedError(
+                f"the window {window} of {day} is over; what was not reminded is taken up in the next day's window"
+            )
+        if day > local_day(now, self.settings.timezone) and not dry_run:
+            raise PlanDayError(f"{day} is still to come: plan it on that day, or ask for a dry run")
+
+    def _plan(
+        self, transaction: Transaction, *, day: date, opens: datetime, closes: datetime, now: datetime, dry_run: bool
+    ) -> PlannedReminders:
+        settings, sealer = self.settings, self.database.sealer
+        since = max(now, day_bounds(day, settings.timezone)[0])
+        until = day_bounds(day + timedelta(days=settings.reminder_days_before), settings.timezone)[1]
+        reminders.take_turns(transaction)
+        superseded = 0
+        if not dry_run:
+            superseded = reminders.supersede_overtaken(
+                transaction, kind=REMINDER.name, since=since, until=until, timezone=settings.timezone.key, now=now
+            )
+        found = reminders.candidates(transaction, kind=REMINDER.name, since=since, until=until, sealer=sealer)
+        rules = ReminderRules(REMINDER, settings.timezone, settings.default_channels, day, now)
+        plan = plan_digests(found, rules)
+        wordings = templates.latest(transaction, REMINDER.template)
+        rows = list(self._rows(plan, wordings, due_at=max(opens, now), closes=closes, now=now))
+        planned, batches = len(rows), []
+        if not dry_run:
+            planned = reminders.insert(transaction, rows, sealer=sealer)
+            reminders.replace_skips(transaction, day, plan.skips)
+            batches = reminders.pending_batches(
+                transaction, kind=REMINDER.name, size=settings.publish_batch, due_by=now, now=now
+            )
+        return PlannedReminders(day, plan.due, plan.patient_days, planned, superseded, dict(plan.skipped), batches)
+
+    def _rows(
+        self, plan: Plan, wordings: list[TemplateVersion], *, due_at: datetime, closes: datetime, now: datetime
+    ) -> Iterator[NewNotification]:
+        by_place = {(wording.channel, wording.language): wording for wording in wordings}
+        for digest in plan.digests:
+            languages = [language for channel, language in by_place if channel is digest.channel]
+            language = choose_language([digest.wanted_language], languages, self.settings.default_language)
+            wording = by_place[digest.channel, language]
+            if wording.id is None:
+                raise WordingError(f"{wording} is not stored; run: python -m carenotify migrate")
+            yield NewNotification(
+                id=uuid6.uuid7(),
+                digest_key=digest.key(REMINDER),
+                kind=REMINDER.name,
+                lane=REMINDER.lane,
+                channel=digest.channel,
+                patient_id=digest.patient.id,
+                due_at=due_at,
+                expires_at=closes,
+                template_version_id=wording.id,
+                data=_data(digest),
+                created_at=now,
+                appointments=digest.appointments,
+            )
+
+
+def _data(digest: Digest) -> dict[str, Any]:
+    lines = tuple(
+        AppointmentLine(start=appointment.start, venue=appointment.venue.name) for appointment in digest.appointments
+    )
+    data = REMINDER.data(given_name=digest.patient.given_name, appointments=lines)
+    return data.model_dump(mode="json")
