@@ -129,6 +129,13 @@ class Settings(BaseModel):
     relay_interval_seconds: Annotated[float, Field(gt=0)] = 0.5
     requeue_after_seconds: Annotated[float, Field(gt=0)] = 120.0
 
+    def required(self, name: str) -> Any:
+        """A setting that this process cannot do without. Raises SettingsError naming its variable."""
+        value = getattr(self, name)
+        if value is None:
+            raise SettingsError(f"{PREFIX}{name.upper()}: is not set")
+        return value
+
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """Read and check every CARENOTIFY_ variable.

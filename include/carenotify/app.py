@@ -1,0 +1,149 @@
+"""Where the parts are put together, and nowhere else. Each is made on first use, so an app costs nothing to build."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from functools import cached_property
+
+from carenotify.channels.base import Provider
+from carenotify.channels.email.smtp import SmtpProvider
+from carenotify.channels.sms.twilio import TwilioProvider
+from carenotify.config import PREFIX, Settings, load_settings
+from carenotify.domain.clock import Clock, system_clock
+from carenotify.domain.notification import Channel
+from carenotify.domain.wording import Hospital
+from carenotify.errors import SettingsError
+from carenotify.journeys.deliver_batch import Deliverer
+from carenotify.journeys.plan_reminders import ReminderPlanner
+from carenotify.journeys.publish_due import DuePublisher
+from carenotify.journeys.relay_due import Relay
+from carenotify.messaging.consumer import Consumer, Delivery
+from carenotify.messaging.publisher import Publisher
+from carenotify.storage.database import Database
+from carenotify.storage.sealed import Sealer
+
+# The recorder, the claimer, the relay and its two publishing pipelines, for each of a worker's channels.
+_CONNECTIONS = 12
+
+
+class App:
+    """The parts of one process, wired for its settings and its clock."""
+
+    def __init__(self, settings: Settings, *, clock: Clock, application: str) -> None:
+        self.settings = settings
+        self.clock = clock
+        self._application = application
+
+    # --- storage and messaging ---------------------------------------------------------------
+
+    @cached_property
+    def sealer(self) -> Sealer:
+        """Seals personal data."""
+        keys = [key.get_secret_value() for key in self.settings.encryption_keys]
+        return Sealer(encryption_keys=keys, index_key=self.settings.index_key.get_secret_value())
+
+    @cached_property
+    def database(self) -> Database:
+        """The carenotify database."""
+        return Database(
+            self.settings.database_url.get_secret_value(),
+            sealer=self.sealer,
+            max_connections=_CONNECTIONS,
+            application=self._application,
+        )
+
+    @cached_property
+    def publisher(self) -> Publisher:
+        """Publishes to the lanes' queues."""
+        return Publisher(self.settings.broker_url.get_secret_value())
+
+    def consumer(self, queues: Sequence[str], *, prefetch: int, deliver: Callable[[Delivery], None]) -> Consumer:
+        """A consumer of some queues."""
+        url = self.settings.broker_url.get_secret_value()
+        return Consumer(url, queues, prefetch=prefetch, deliver=deliver)
+
+    # --- providers ---------------------------------------------------------------------------
+
+    @cached_property
+    def providers(self) -> dict[Channel, Provider]:
+        """The provider of each channel: the first of CARENOTIFY_<CHANNEL>_PROVIDERS."""
+        return {
+            Channel.EMAIL: self._provider("email_providers", {"smtp": self._smtp}),
+            Channel.SMS: self._provider("sms_providers", {"twilio": self._twilio}),
+        }
+
+    def _provider(self, setting: str, known: dict[str, Callable[[], Provider]]) -> Provider:
+        name = getattr(self.settings, setting)[0]
+        if name not in known:
+            raise SettingsError(f"{PREFIX}{setting.upper()}: {name!r} is not a provider; known are {', '.join(known)}")
+        return known[name]()
+
+    def _smtp(self) -> Provider:
+        return SmtpProvider(
+            url=self.settings.required("smtp_url").get_secret_value(), sender=self.settings.required("email_from")
+        )
+
+    def _twilio(self) -> Provider:
+        return TwilioProvider(
+            account_sid=self.settings.required("twilio_account_sid"),
+            auth_token=self.settings.required("twilio_auth_token").get_secret_value(),
+            sender=self.settings.required("twilio_from"),
+            base_url=self.settings.twilio_base_url,
+            public_url=self.settings.public_url,
+            pool_size=self.settings.send_threads,
+        )
+
+    # --- journeys ----------------------------------------------------------------------------
+
+    @cached_property
+    def reminder_planner(self) -> ReminderPlanner:
+        """Plans a day's reminders."""
+        return ReminderPlanner(self.database, self.settings, self.clock)
+
+    @cached_property
+    def due_publisher(self) -> DuePublisher:
+        """Publishes what is due."""
+        return DuePublisher(
+            self.database,
+            self.publisher,
+            self.clock,
+            batch=self.settings.publish_batch,
+            lease_for=timedelta(seconds=self.settings.publish_lease_seconds),
+        )
+
+    @cached_property
+    def deliverer(self) -> Deliverer:
+        """Delivers what was queued."""
+        return Deliverer(
+            database=self.database,
+            providers=self.providers,
+            hospital=Hospital(self.settings.hospital_name, self.settings.hospital_phone, self.settings.timezone),
+            clock=self.clock,
+            claim_for=timedelta(seconds=self.settings.claim_seconds),
+        )
+
+    @cached_property
+    def relay(self) -> Relay:
+        """Sweeps up what is due, abandoned or over."""
+        return Relay(
+            self.database,
+            self.due_publisher,
+            broker_url=self.settings.broker_url.get_secret_value(),
+            clock=self.clock,
+            lost_after=timedelta(seconds=self.settings.requeue_after_seconds),
+        )
+
+    def close(self) -> None:
+        """Let go of every connection that was made."""
+        made = self.__dict__
+        for provider in made.get("providers", {}).values():
+            provider.close()
+        for part in ("publisher", "database"):
+            if part in made:
+                made[part].close()
+
+
+def build_app(settings: Settings | None = None, *, clock: Clock = system_clock, application: str = "carenotify") -> App:
+    """An app for the settings of the environment, or for given ones. Raises SettingsError."""
+    return App(settings or load_settings(), clock=clock, application=application)
