@@ -63,7 +63,7 @@ def test_typography_becomes_plain_without_a_change_of_meaning() -> None:
 @pytest.mark.parametrize(
     ("text", "plain"),
     [
-        ("Şişli, kapı", "Sisli, kapi"),
+        ("Şişli, kap\N{LATIN SMALL LETTER DOTLESS I}", "Sisli, kapi"),
         ("Łódź", "Lódz"),
         ("août", "aout"),
         ("Ärztehaus é", "Ärztehaus é"),

@@ -47,23 +47,31 @@ def template(text: str, *, html: str | None = None, language: str = "en") -> Tem
     [
         (
             "en",
-            "Klinikum Nord: Hello Anna, your appointment on Tue 24 Nov: 10:30 Cardiology, House B. "
-            "Questions? +49 30 1234567. Reply STOP to stop",
+            (
+                "Klinikum Nord: Hello Anna, your appointment on Tue 24 Nov: 10:30 Cardiology, House B. "
+                "Questions? +49 30 1234567. Reply STOP to stop"
+            ),
         ),
         (
             "de",
-            "Klinikum Nord: Hallo Anna, Ihr Termin am Di., 24. Nov.: 10:30 Cardiology, House B. "
-            "Fragen? +49 30 1234567. Abmelden: STOP antworten",
+            (
+                "Klinikum Nord: Hallo Anna, Ihr Termin am Di., 24. Nov.: 10:30 Cardiology, House B. "
+                "Fragen? +49 30 1234567. Abmelden: STOP antworten"
+            ),
         ),
         (
             "fr",
-            "Klinikum Nord : Bonjour Anna, votre rendez-vous le mar. 24 nov. : 10:30 Cardiology, House B. "
-            "Questions ? +49 30 1234567. Désabonnement : répondez STOP",
+            (
+                "Klinikum Nord : Bonjour Anna, votre rendez-vous le mar. 24 nov. : 10:30 Cardiology, House B. "
+                "Questions ? +49 30 1234567. Désabonnement : répondez STOP"
+            ),
         ),
         (
             "tr",
-            "Klinikum Nord: Merhaba Anna, randevunuz 24 Kas Sal: 10:30 Cardiology, House B. "
-            "Sorular: +49 30 1234567. Mesaj almamak icin STOP yazin",
+            (
+                "Klinikum Nord: Merhaba Anna, randevunuz 24 Kas Sal: 10:30 Cardiology, House B. "
+                "Sorular: +49 30 1234567. Mesaj almamak icin STOP yazin"
+            ),
         ),
     ],
 )

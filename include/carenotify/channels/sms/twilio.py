@@ -1,0 +1,134 @@
+"""SMS through Twilio's Programmable Messaging, by its own SDK."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from twilio.base.exceptions import TwilioException
+from twilio.http import HttpClient
+from twilio.http.response import Response
+from twilio.rest import Client
+
+from carenotify.channels.base import OutgoingMessage, Provider
+from carenotify.channels.sms.twilio_codes import refusal
+from carenotify.domain.clock import Clock, system_clock
+from carenotify.domain.notification import Channel
+from carenotify.errors import SettingsError, TemporaryDeliveryError
+
+_TRANSPORT: tuple[tuple[type[Exception], str], ...] = (
+    (requests.exceptions.SSLError, "tls"),
+    (requests.exceptions.ConnectTimeout, "connect-timeout"),
+    (requests.exceptions.Timeout, "timeout"),  # Twilio may have taken the message
+    (requests.exceptions.ConnectionError, "connection"),
+    (Exception, "transport"),
+)
+
+
+class TwilioProvider(Provider):
+    """`sender` is a number (E.164), an alphanumeric id, or a messaging service (MG...).
+
+    `public_url` is where Twilio reaches us for status callbacks. `pool_size` is how many connections are kept open.
+    """
+
+    name: ClassVar[str] = "twilio"
+    channel: ClassVar[Channel] = Channel.SMS
+
+    def __init__(
+        self,
+        account_sid: str,
+        auth_token: str,
+        *,
+        sender: str,
+        base_url: str,
+        public_url: str,
+        timeout_seconds: float = 10.0,
+        pool_size: int = 16,
+        clock: Clock = system_clock,
+    ) -> None:
+        if urlsplit(base_url).scheme not in ("http", "https"):
+            raise SettingsError("CARENOTIFY_TWILIO_BASE_URL: has to be a http:// or https:// URL")
+        self._http = _KeptConnections(base_url, timeout_seconds=timeout_seconds, connections=pool_size, clock=clock)
+        self._messages = Client(account_sid, auth_token, http_client=self._http).messages
+        self._from = {"messaging_service_sid" if sender.startswith("MG") else "from_": sender}
+        self._callback = f"{public_url.rstrip('/')}/carenotify/v1/receipts/twilio?notification_id="
+
+    def send(self, message: OutgoingMessage) -> str:
+        """Hand one SMS over and return its SID. After the code `timeout` Twilio may have taken it all the same."""
+        try:
+            taken = self._messages.create(
+                to=message.to,
+                body=message.text,
+                status_callback=f"{self._callback}{message.notification_id}",
+                **self._from,
+            )
+        except (TwilioException, ValueError, TypeError, AttributeError, KeyError):
+            raise TemporaryDeliveryError("unreadable-answer") from None  # a success that is no message
+        if not taken.sid:
+            raise TemporaryDeliveryError("unreadable-answer")
+        return str(taken.sid)
+
+    def close(self) -> None:
+        """Let go of the kept connections."""
+        self._http.close()
+
+
+class _KeptConnections(HttpClient):  # type: ignore[misc]
+    """The SDK's way out: to our base URL, over kept connections, and without logging what it sends.
+
+    The SDK's own client asks the environment for proxies at every call, and logs bodies.
+    """
+
+    def __init__(self, base_url: str, *, timeout_seconds: float, connections: int, clock: Clock) -> None:
+        super().__init__(logger=None, is_async=False, timeout=timeout_seconds)
+        self._base_url = base_url.rstrip("/")
+        self._clock = clock
+        self._session = requests.Session()
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, HTTPAdapter(pool_maxsize=connections, max_retries=0))
+        self._settings = self._session.merge_environment_settings(self._base_url, {}, None, None, None)
+
+    def request(
+        self,
+        method: str,
+        uri: str,
+        params: dict[str, object] | None = None,
+        data: dict[str, object] | None = None,
+        headers: dict[str, str] | None = None,
+        auth: tuple[str, str] | None = None,
+        timeout: float | None = None,
+        allow_redirects: bool = False,  # noqa: FBT001, FBT002 - the SDK's signature
+    ) -> Response:
+        """Send one call. Raises a DeliveryError unless the answer is a success (2xx)."""
+        url = self._base_url + urlsplit(uri).path
+        call = requests.Request(method, url, headers=headers, params=params or {}, data=data or {}, auth=auth)
+        try:
+            answer = self._session.send(
+                call.prepare(), timeout=timeout or self.timeout, allow_redirects=allow_redirects, **self._settings
+            )
+        except (requests.RequestException, OSError, ValueError) as error:
+            raise _lost(error) from None
+        if not answer.ok or answer.is_redirect:
+            raise refusal(answer.status_code, _code(answer.content), answer.headers, self._clock())
+        # answer.text would guess the encoding, slowly, where the server names none. JSON is UTF-8.
+        return Response(answer.status_code, answer.content.decode(errors="replace"), answer.headers)
+
+    def close(self) -> None:
+        self._session.close()
+
+
+def _lost(error: Exception) -> TemporaryDeliveryError:
+    return TemporaryDeliveryError(next(code for kind, code in _TRANSPORT if isinstance(error, kind)))
+
+
+def _code(body: bytes) -> int | None:
+    """Twilio's error code in an error's JSON, if it is one."""
+    try:
+        answer: Any = json.loads(body)
+    except ValueError:
+        return None
+    code = answer.get("code") if isinstance(answer, dict) else None
+    return code if isinstance(code, int) else None

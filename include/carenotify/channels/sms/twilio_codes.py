@@ -1,0 +1,112 @@
+"""What Twilio's error codes mean (https://www.twilio.com/docs/api/errors), as a table.
+
+The same codes come back in the answer to a call and, later, in status callbacks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+from carenotify.errors import (
+    AddressRejectedError,
+    DeliveryError,
+    MessageRejectedError,
+    OptedOutError,
+    TemporaryDeliveryError,
+    ThrottledError,
+)
+
+OUTCOMES: dict[int, type[DeliveryError]] = {
+    # the person said STOP
+    21610: OptedOutError,
+    # this number takes no SMS from us, whatever the text
+    21211: AddressRejectedError,  # invalid "To" number
+    21214: AddressRejectedError,  # "To" cannot be reached
+    21217: AddressRejectedError,  # phone number does not appear to be valid
+    21219: AddressRejectedError,  # "To" is not verified (trial accounts)
+    21265: AddressRejectedError,  # "To" is a short code
+    21408: AddressRejectedError,  # SMS to that region is not enabled
+    21421: AddressRejectedError,  # phone number is invalid
+    21604: AddressRejectedError,  # "To" is missing
+    21612: AddressRejectedError,  # no route from our sender to "To"
+    21614: AddressRejectedError,  # not a mobile number
+    21635: AddressRejectedError,  # a landline
+    30004: AddressRejectedError,  # blocked by the receiver or the carrier
+    30005: AddressRejectedError,  # unknown handset
+    30006: AddressRejectedError,  # landline or unreachable carrier
+    # this text, whatever the number
+    21602: MessageRejectedError,  # no text
+    21605: MessageRejectedError,  # text too long
+    21617: MessageRejectedError,  # text too long for a concatenated message
+    21619: MessageRejectedError,  # no text and no media
+    30007: MessageRejectedError,  # filtered as spam
+    30010: MessageRejectedError,  # dearer than the maximum price
+    30019: MessageRejectedError,  # too large for the carrier
+    30034: MessageRejectedError,  # sender not registered with the carriers of that country
+    # slower, please
+    14107: ThrottledError,  # message rate limit
+    20429: ThrottledError,  # too many requests
+    21611: ThrottledError,  # our sender's queue is full
+    30017: ThrottledError,  # the carrier is congested
+    30022: ThrottledError,  # the carrier's rate limit
+    30023: ThrottledError,  # the carrier's daily limit
+    # passing
+    20500: TemporaryDeliveryError,
+    20503: TemporaryDeliveryError,
+    30001: TemporaryDeliveryError,  # queue overflow
+    30003: TemporaryDeliveryError,  # handset off or out of reach
+    30008: TemporaryDeliveryError,  # unknown error
+    30009: TemporaryDeliveryError,  # a segment was lost
+    30410: TemporaryDeliveryError,  # the carrier timed out
+    30500: TemporaryDeliveryError,
+    # our account or our settings: every message is hurt and none is to blame
+    20003: TemporaryDeliveryError,  # authentication
+    20005: TemporaryDeliveryError,  # account not active
+    20006: TemporaryDeliveryError,  # access denied
+    20404: TemporaryDeliveryError,  # no such account
+    21212: TemporaryDeliveryError,  # invalid "From"
+    21603: TemporaryDeliveryError,  # "From" is missing
+    21606: TemporaryDeliveryError,  # "From" is not ours or cannot send SMS
+    21609: TemporaryDeliveryError,  # invalid callback URL
+    21659: TemporaryDeliveryError,  # "From" is not a Twilio number
+    21660: TemporaryDeliveryError,  # "From" belongs to another account
+    21703: TemporaryDeliveryError,  # messaging service without a number
+    21704: TemporaryDeliveryError,  # messaging service disabled
+    21705: TemporaryDeliveryError,  # messaging service unknown
+    30002: TemporaryDeliveryError,  # account suspended
+}
+
+_TOO_MANY_REQUESTS = 429
+_BAD_REQUEST, _SERVER_ERROR = 400, 500
+# Whoever stands between us and Twilio answers these: nothing was said of the message.
+_IN_BETWEEN = frozenset({401, 403, 404, 407, 408, 425})
+
+
+def refusal(status: int, code: int | None, headers: Mapping[str, str], now: datetime) -> DeliveryError:
+    """Our error for an HTTP answer that is not a success. `code` is Twilio's own, if the answer held one."""
+    kind = OUTCOMES.get(code) if code is not None else None
+    return (kind or _by_status(status))(
+        str(code) if code is not None else f"http-{status}", retry_after=retry_after(headers, now)
+    )
+
+
+def _by_status(status: int) -> type[DeliveryError]:
+    if status == _TOO_MANY_REQUESTS:
+        return ThrottledError
+    if _BAD_REQUEST <= status < _SERVER_ERROR and status not in _IN_BETWEEN:
+        return MessageRejectedError
+    return TemporaryDeliveryError
+
+
+def retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
+    """The wait that a Retry-After header asks for, in either of its forms (RFC 9110 10.2.3)."""
+    value = headers.get("Retry-After", "").strip()
+    if value.isascii() and value.isdigit():
+        return timedelta(seconds=min(int(value), 24 * 3600))
+    try:
+        until = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return max(until.replace(tzinfo=until.tzinfo or UTC) - now, timedelta())

@@ -1,0 +1,243 @@
+"""What every provider promises (channels/base.py), whatever the world does to it. A new provider is one entry here."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import traceback
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from scripted_servers import CUT, HANG, MailServer, TwilioServer, mail_server, twilio_server
+
+from carenotify.channels.base import OutgoingMessage, Provider
+from carenotify.channels.email.smtp import SmtpProvider
+from carenotify.channels.sms.twilio import TwilioProvider
+from carenotify.errors import (
+    AddressRejectedError,
+    DeliveryError,
+    MessageRejectedError,
+    OptedOutError,
+    TemporaryDeliveryError,
+    ThrottledError,
+)
+
+TIMEOUT_SECONDS = 0.3
+PERSONAL = ("anna.muster", "+4915112345678", "15112345678", "Annabella", "Oncology")
+
+
+def smtp(url: str) -> Provider:
+    return SmtpProvider(url, "Hospital <info@hospital.example>", timeout_seconds=TIMEOUT_SECONDS)
+
+
+def twilio(url: str) -> Provider:
+    return TwilioProvider(
+        "AC" + "0" * 32,
+        "token",
+        sender="+4930123456",
+        base_url=url,
+        public_url="https://hospital.example",
+        timeout_seconds=TIMEOUT_SECONDS,
+    )
+
+
+@dataclass(frozen=True)
+class Case:
+    """A provider, the server it talks to, and the address that it is given."""
+
+    make: Callable[[str], Provider]
+    server: Callable[[], Any]
+    to: str
+    nowhere: str
+
+
+def closed_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+PROVIDERS = {
+    "smtp": Case(smtp, mail_server, "anna.muster@example.org", "smtp://127.0.0.1:"),
+    "twilio": Case(twilio, twilio_server, "+4915112345678", "http://127.0.0.1:"),
+}
+
+
+def script(**replies: str) -> Callable[[MailServer], None]:
+    return lambda server: server.script.update(replies)
+
+
+def answer(status: int, code: int, **headers: str) -> Callable[[TwilioServer], None]:
+    return lambda server: server.refuse(status, code, "+4915112345678 (Annabella) will not do", **headers)
+
+
+def body(status: int, text: str) -> Callable[[TwilioServer], None]:
+    def behave(server: TwilioServer) -> None:
+        server.status, server.body = status, text
+
+    return behave
+
+
+ECHO = "<anna.muster@example.org> Annabella, Oncology"
+FAILURES: list[tuple[str, str, Callable[[Any], None], type[DeliveryError], str]] = [
+    ("smtp", "address unknown", script(RCPT=f"550 5.1.1 {ECHO}"), AddressRejectedError, "550 5.1.1"),
+    ("smtp", "address refused, old server", script(RCPT=f"550 {ECHO}"), AddressRejectedError, "550"),
+    ("smtp", "mailbox busy", script(RCPT=f"450 4.2.1 {ECHO}"), TemporaryDeliveryError, "450 4.2.1"),
+    ("smtp", "rate limit", script(RCPT=f"451 4.7.1 {ECHO}"), ThrottledError, "451 4.7.1"),
+    ("smtp", "content refused", script(CONTENT=f"554 5.7.1 {ECHO}"), MessageRejectedError, "554 5.7.1"),
+    ("smtp", "too large", script(CONTENT="552 too large"), MessageRejectedError, "552"),
+    ("smtp", "no DATA", script(DATA="451 4.3.0 try later"), TemporaryDeliveryError, "451 4.3.0"),
+    ("smtp", "our sender refused", script(MAIL="550 who are you"), MessageRejectedError, "550"),
+    ("smtp", "we have to log in", script(MAIL="530 5.7.0 log in"), TemporaryDeliveryError, "530 5.7.0"),
+    ("smtp", "no service", script(HELLO="554 no SMTP here"), TemporaryDeliveryError, "554"),
+    ("smtp", "too many connections", script(HELLO="421 4.7.0 slow down"), ThrottledError, "421 4.7.0"),
+    ("smtp", "shutting down", script(HELLO="421 4.3.2 going"), TemporaryDeliveryError, "421 4.3.2"),
+    ("smtp", "cut at once", script(HELLO=CUT), TemporaryDeliveryError, "connection-cut"),
+    ("smtp", "silent at once", script(HELLO=HANG), TemporaryDeliveryError, "timeout"),
+    ("smtp", "cut at RCPT", script(RCPT=CUT), TemporaryDeliveryError, "connection-cut"),
+    ("smtp", "silent at RCPT", script(RCPT=HANG), TemporaryDeliveryError, "timeout"),
+    ("smtp", "cut after the last dot", script(CONTENT=CUT), TemporaryDeliveryError, "unconfirmed"),
+    ("smtp", "silent after the last dot", script(CONTENT=HANG), TemporaryDeliveryError, "unconfirmed"),
+    ("smtp", "nonsense", script(MAIL="<html>hello</html>"), TemporaryDeliveryError, "-1"),
+    ("smtp", "nonsense at once", script(HELLO="HTTP/1.1 400 Bad Request"), TemporaryDeliveryError, "-1"),
+    ("twilio", "no number", answer(400, 21211), AddressRejectedError, "21211"),
+    ("twilio", "landline", answer(400, 21614), AddressRejectedError, "21614"),
+    ("twilio", "opted out", answer(400, 21610), OptedOutError, "21610"),
+    ("twilio", "too long", answer(400, 21617), MessageRejectedError, "21617"),
+    ("twilio", "another reason", answer(400, 29999), MessageRejectedError, "29999"),
+    ("twilio", "too fast", answer(429, 20429), ThrottledError, "20429"),
+    ("twilio", "too fast for the proxy", body(429, "slow down"), ThrottledError, "http-429"),
+    ("twilio", "wrong token", answer(401, 20003), TemporaryDeliveryError, "20003"),
+    ("twilio", "queue overflow", answer(400, 30001), TemporaryDeliveryError, "30001"),
+    ("twilio", "broken", answer(500, 20500), TemporaryDeliveryError, "20500"),
+    ("twilio", "broken, unknown code", answer(503, 29998), TemporaryDeliveryError, "29998"),
+    ("twilio", "bad gateway", body(502, "<html>Annabella</html>"), TemporaryDeliveryError, "http-502"),
+    ("twilio", "not Twilio", body(404, "<html>no such page</html>"), TemporaryDeliveryError, "http-404"),
+    ("twilio", "elsewhere", body(302, ""), TemporaryDeliveryError, "unreadable-answer"),
+    ("twilio", "HTML as a success", body(200, "<html>Annabella</html>"), TemporaryDeliveryError, "unreadable-answer"),
+    ("twilio", "list as a success", body(201, "[1]"), TemporaryDeliveryError, "unreadable-answer"),
+    ("twilio", "no id", body(201, "{}"), TemporaryDeliveryError, "unreadable-answer"),
+    ("twilio", "cut", body(201, CUT), TemporaryDeliveryError, "connection"),
+    ("twilio", "silent", body(201, HANG), TemporaryDeliveryError, "timeout"),
+]
+
+
+def message(to: str) -> OutgoingMessage:
+    return OutgoingMessage(
+        notification_id=uuid4(),
+        attempt=1,
+        to=to,
+        subject="Annabella, your appointment",
+        text="Hello Annabella, Oncology at 10:30",
+        html="<p>Hello Annabella, Oncology at 10:30</p>",
+        language="en",
+    )
+
+
+@contextmanager
+def at_work(name: str) -> Iterator[tuple[Provider, Any]]:
+    case = PROVIDERS[name]
+    with case.server() as server:
+        provider = case.make(server.url)
+        try:
+            yield provider, server
+        finally:
+            provider.close()
+
+
+def everything_said(error: BaseException, log: pytest.LogCaptureFixture) -> str:
+    told = [str(error), repr(error), *traceback.format_exception(error)]
+    return "\n".join(told + [record.getMessage() + str(record.exc_text) for record in log.records])
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_an_accepted_message_has_an_id(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    with at_work(name) as (provider, _):
+        sent = provider.send(message(PROVIDERS[name].to))
+
+    assert sent
+    assert not [word for word in PERSONAL for record in caplog.records if word in record.getMessage()]
+
+
+@pytest.mark.parametrize(
+    ("name", "_what", "behave", "kind", "code"), FAILURES, ids=[f"{name}: {what}" for name, what, *_ in FAILURES]
+)
+def test_a_failure_is_ours_by_kind_and_code_and_tells_nothing_of_the_patient(
+    name: str,
+    _what: str,
+    behave: Callable[[Any], None],
+    kind: type[DeliveryError],
+    code: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with at_work(name) as (provider, server):
+        behave(server)
+        with pytest.raises(DeliveryError) as caught:
+            provider.send(message(PROVIDERS[name].to))
+
+    assert (type(caught.value), caught.value.code) == (kind, code)
+    said = everything_said(caught.value, caplog)
+    assert not [word for word in PERSONAL if word in said]
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_nobody_there_is_temporary(name: str) -> None:
+    provider = PROVIDERS[name].make(PROVIDERS[name].nowhere + str(closed_port()))
+
+    with pytest.raises(TemporaryDeliveryError):
+        provider.send(message(PROVIDERS[name].to))
+
+    provider.close()
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_sixteen_threads_share_one_provider(name: str) -> None:
+    with at_work(name) as (provider, server), ThreadPoolExecutor(16) as threads:
+        ids = list(threads.map(lambda _: provider.send(message(PROVIDERS[name].to)), range(320)))
+
+        assert len(set(ids)) == 320
+        assert server.connections <= 32
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+@pytest.mark.parametrize("used", [True, False])
+def test_closing_twice_is_closing_once(name: str, used: bool) -> None:
+    with at_work(name) as (provider, _):
+        if used:
+            provider.send(message(PROVIDERS[name].to))
+        provider.close()
+        provider.close()
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+@pytest.mark.parametrize("to", ["", " ", "a\r\nb@example.org", "\0", "\N{GRINNING FACE}", "@", "\ud800@example.org"])
+def test_any_address_is_taken_or_refused_as_ours(name: str, to: str) -> None:
+    with at_work(name) as (provider, _):
+        try:
+            provider.send(message(to))
+        except DeliveryError:
+            return
+        assert name == "twilio"  # only the server knows what a number is
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_a_provider_works_again_after_a_failure(name: str) -> None:
+    failing = next(behave for provider, _, behave, _, _ in FAILURES if provider == name)
+    with at_work(name) as (provider, server):
+        failing(server)
+        with pytest.raises(DeliveryError):
+            provider.send(message(PROVIDERS[name].to))
+        if isinstance(server, MailServer):
+            server.script.clear()
+        else:
+            server.status, server.body = 201, None
+
+        assert provider.send(message(PROVIDERS[name].to))
+        assert server.connections == 1
