@@ -18,6 +18,7 @@ from carenotify.journeys.deliver_batch import Deliverer
 from carenotify.journeys.plan_reminders import ReminderPlanner
 from carenotify.journeys.publish_due import DuePublisher
 from carenotify.journeys.relay_due import Relay
+from carenotify.journeys.seed_templates import seed_templates
 from carenotify.messaging.consumer import Consumer, Delivery
 from carenotify.messaging.publisher import Publisher
 from carenotify.storage.database import Database
@@ -81,17 +82,18 @@ class App:
 
     def _smtp(self) -> Provider:
         return SmtpProvider(
-            url=self.settings.required("smtp_url").get_secret_value(), sender=self.settings.required("email_from")
+            self.settings.required("smtp_url").get_secret_value(), self.settings.required("email_from"), clock=self.clock
         )
 
     def _twilio(self) -> Provider:
         return TwilioProvider(
-            account_sid=self.settings.required("twilio_account_sid"),
-            auth_token=self.settings.required("twilio_auth_token").get_secret_value(),
+            self.settings.required("twilio_account_sid"),
+            self.settings.required("twilio_auth_token").get_secret_value(),
             sender=self.settings.required("twilio_from"),
             base_url=self.settings.twilio_base_url,
             public_url=self.settings.public_url,
-            pool_size=self.settings.send_threads,
+            threads=self.settings.send_threads,
+            clock=self.clock,
         )
 
     # --- journeys ----------------------------------------------------------------------------
@@ -133,6 +135,10 @@ class App:
             clock=self.clock,
             lost_after=timedelta(seconds=self.settings.requeue_after_seconds),
         )
+
+    def seed_templates(self) -> int:
+        """Store the wordings that come with carenotify; returns how many were new."""
+        return seed_templates(database=self.database)
 
     def close(self) -> None:
         """Let go of every connection that was made."""

@@ -1,0 +1,251 @@
+"""Planning against real PostgreSQL: once for each patient, day and channel, and never about what is no longer true."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from tests.integration.conftest import NOON, Hospital, SetClock
+
+from carenotify.app import App
+from carenotify.domain.patient import ContactPoint
+from carenotify.errors import PlanDayError, WindowClosedError
+
+TODAY = date(2026, 11, 24)
+IN_THREE_DAYS = NOON + timedelta(days=3, hours=2)
+
+
+def test_one_message_for_each_channel_of_a_patient(app: App, hospital: Hospital) -> None:
+    hospital.add_patient()
+    hospital.add_appointment()
+    planned = app.reminder_planner.plan(TODAY)
+    assert (planned.appointments_due, planned.patient_days, planned.planned) == (1, 1, 2)
+    assert [count for _, count in planned.batches] == [2]
+    rows = hospital.query("SELECT channel, lane, status, due_at, expires_at FROM notifications ORDER BY channel")
+    closes = datetime(2026, 11, 24, 11, tzinfo=UTC)
+    assert rows == [("email", "low", "pending", NOON, closes), ("sms", "low", "pending", NOON, closes)]
+
+
+def test_planning_twice_plans_nothing_more(app: App, hospital: Hospital) -> None:
+    hospital.add_patient()
+    hospital.add_appointment()
+    app.reminder_planner.plan(TODAY)
+    again = app.reminder_planner.plan(TODAY)
+    assert (again.planned, again.superseded, again.patient_days) == (0, 0, 0)
+    assert [count for _, count in again.batches] == [2]
+    assert hospital.statuses() == Counter(pending=2)
+
+
+def test_several_appointments_of_a_day_make_one_message(app: App, hospital: Hospital) -> None:
+    hospital.add_patient(mail=None)
+    hospital.add_appointment("a1")
+    hospital.add_appointment("a2", start=IN_THREE_DAYS + timedelta(hours=1))
+    hospital.add_appointment("b1", start=IN_THREE_DAYS - timedelta(days=1))
+    planned = app.reminder_planner.plan(TODAY)
+    assert (planned.appointments_due, planned.patient_days, planned.planned) == (3, 2, 2)
+
+
+def test_an_appointment_booked_after_the_plan_joins_the_waiting_digest(app: App, hospital: Hospital) -> None:
+    hospital.add_patient(mail=None)
+    hospital.add_appointment("a1")
+    app.reminder_planner.plan(TODAY)
+    hospital.add_appointment("a2", start=IN_THREE_DAYS + timedelta(hours=1))
+    again = app.reminder_planner.plan(TODAY)
+    assert (again.superseded, again.planned) == (1, 1)
+    told = hospital.query(
+        "SELECT count(*) FROM notification_appointments JOIN notifications ON id = notification_id WHERE status = 'pending'"
+    )
+    assert told == [(2,)]
+
+
+def test_a_digest_that_was_sent_is_not_repeated_for_a_later_booking(app: App, hospital: Hospital) -> None:
+    hospital.add_patient(mail=None)
+    hospital.add_appointment("a1")
+    app.reminder_planner.plan(TODAY)
+    hospital.query("UPDATE notifications SET status = 'sent' RETURNING 1")
+    hospital.add_appointment("a2", start=IN_THREE_DAYS + timedelta(hours=1))
+    app.reminder_planner.plan(TODAY)
+    told = hospital.query(
+        "SELECT appointment_id FROM notification_appointments JOIN notifications ON id = notification_id"
+        " WHERE status = 'pending'"
+    )
+    assert told == [("a2",)]
+
+
+def test_a_changed_appointment_supersedes_its_waiting_reminder(app: App, hospital: Hospital) -> None:
+    hospital.add_patient(mail=None)
+    hospital.add_appointment("a1")
+    app.reminder_planner.plan(TODAY)
+    hospital.add_appointment("a1", start=IN_THREE_DAYS + timedelta(hours=3))
+    app.reminder_planner.plan(TODAY)
+    assert hospital.statuses() == Counter(superseded=1, pending=1)
+
+
+def test_a_cancelled_appointment_supersedes_its_waiting_reminder(app: App, hospital: Hospital) -> None:
+    hospital.add_patient(mail=None)
+    hospital.add_appointment("a1")
+    app.reminder_planner.plan(TODAY)
+    hospital.add_appointment("a1", status="cancelled")
+    planned = app.reminder_planner.plan(TODAY)
+    assert hospital.statuses() == Counter(superseded=1)
+    assert planned.skipped == {"cancelled": 1}
+
+
+def test_what_ran_out_of_time_is_caught_up_the_next_day(app: App, hospital: Hospital, clock: SetClock) -> None:
+    hospital.add_patient(mail=None)
+    hospital.add_appointment("a1")
+    app.reminder_planner.plan(TODAY)
+    hospital.query("UPDATE notifications SET status = 'expired' RETURNING 1")
+    clock.advance(days=1)
+    assert app.reminder_planner.plan(TODAY + timedelta(days=1)).planned == 1
+
+
+def test_what_was_sent_or_failed_is_not_caught_up(app: App, hospital: Hospital, clock: SetClock) -> None:
+    for number, status in enumerate(("sent", "failed", "delivered", "unsubscribed", "bounced")):
+        hospital.add_patient(f"p{number}", mail=None)
+        hospital.add_appointment(f"a{number}", f"p{number}")
+        app.reminder_planner.plan(TODAY)
+        hospital.query("UPDATE notifications SET status = %s WHERE patient_id = %s RETURNING 1", status, f"p{number}")
+    clock.advance(days=1)
+    assert app.reminder_planner.plan(TODAY + timedelta(days=1)).planned == 0
+
+
+def test_appointments_inside_the_three_days_are_caught_up_on_and_later_ones_are_not(app: App, hospital: Hospital) -> None:
+    hospital.add_patient(mail=None)
+    for days in range(-1, 6):
+        hospital.add_appointment(f"in-{days}", start=NOON + timedelta(days=days, hours=1))
+    planned = app.reminder_planner.plan(TODAY)
+    told = {row[0] for row in hospital.query("SELECT appointment_id FROM notification_appointments")}
+    assert told == {"in-0", "in-1", "in-2", "in-3"}
+    assert planned.skipped == {}
+
+
+def test_a_closed_window_stores_nothing(app: App, hospital: Hospital, clock: SetClock) -> None:
+    hospital.add_patient()
+    hospital.add_appointment()
+    clock.now = datetime(2026, 11, 24, 11, tzinfo=UTC)
+    with pytest.raises(WindowClosedError, match="09:00-12:00 of 2026-11-24 is over"):
+        app.reminder_planner.plan(TODAY)
+    assert hospital.query("SELECT count(*) FROM notifications") == [(0,)]
+
+
+def test_a_past_day_stores_nothing(app: App, hospital: Hospital) -> None:
+    hospital.add_patient()
+    hospital.add_appointment()
+    with pytest.raises(WindowClosedError):
+        app.reminder_planner.plan(TODAY - timedelta(days=1))
+    assert hospital.query("SELECT count(*) FROM notifications") == [(0,)]
+
+
+def test_a_day_to_come_can_only_be_looked_at(app: App, hospital: Hospital) -> None:
+    hospital.add_patient()
+    hospital.add_appointment(start=IN_THREE_DAYS + timedelta(days=1))
+    with pytest.raises(PlanDayError):
+        app.reminder_planner.plan(TODAY + timedelta(days=1))
+    seen = app.reminder_planner.plan(TODAY + timedelta(days=1), dry_run=True)
+    assert (seen.planned, seen.batches) == (2, [])
+    assert hospital.query("SELECT count(*) FROM notifications") == [(0,)]
+
+
+def test_an_early_run_waits_for_the_window(app: App, hospital: Hospital, clock: SetClock) -> None:
+    hospital.add_patient(mail=None)
+    hospital.add_appointment()
+    clock.now = datetime(2026, 11, 24, 6, tzinfo=UTC)
+    planned = app.reminder_planner.plan(TODAY)
+    assert (planned.planned, planned.batches) == (1, [])
+    assert hospital.query("SELECT due_at FROM notifications") == [(datetime(2026, 11, 24, 8, tzinfo=UTC),)]
+
+
+def test_nine_is_nine_on_the_day_the_clocks_change(app: App, hospital: Hospital, clock: SetClock) -> None:
+    hospital.add_patient(mail=None)
+    hospital.add_appointment(start=datetime(2026, 3, 31, 8, tzinfo=UTC))
+    clock.now = datetime(2026, 3, 29, 5, tzinfo=UTC)
+    app.reminder_planner.plan(date(2026, 3, 29))
+    assert hospital.query("SELECT due_at, expires_at FROM notifications") == [
+        (datetime(2026, 3, 29, 7, tzinfo=UTC), datetime(2026, 3, 29, 10, tzinfo=UTC))
+    ]
+
+
+def test_every_skip_has_a_counted_reason(app: App, hospital: Hospital) -> None:
+    old = ContactPoint("phone", "+4915112345670", use="old", textable=True)
+    landline = ContactPoint("phone", "+493012345", use="home", textable=False)
+    hospital.add_patient("gone", deceased=True)
+    hospital.add_patient("silent", contacts=[])
+    hospital.add_patient("landline", contacts=[landline])
+    hospital.add_patient("moved", contacts=[old])
+    hospital.add_patient("refuses")
+    hospital.set_preferences("refuses", opted_out_kinds=["*"])
+    hospital.add_patient("no-sms", mail=None)
+    hospital.set_preferences("no-sms", opted_out_channels=["sms"])
+    hospital.add_patient("anna")
+    for patient in ("gone", "silent", "landline", "moved", "refuses", "no-sms", "unknown"):
+        hospital.add_appointment(f"of-{patient}", patient)
+    for status in ("cancelled", "noshow", "entered-in-error", "waitlist"):
+        hospital.add_appointment(f"is-{status}", "anna", status=status)
+    planned = app.reminder_planner.plan(TODAY)
+    assert planned.planned == 0
+    assert planned.skipped == {
+        "deceased": 1,
+        "no_contact": 1,
+        "no_usable_address": 2,
+        "opted_out": 2,
+        "patient_unknown": 1,
+        "cancelled": 1,
+        "no_show": 1,
+        "entered_in_error": 1,
+        "not_booked": 1,
+    }
+    stored = dict(hospital.query("SELECT reason, sum(appointments)::int FROM reminder_skips GROUP BY reason"))
+    assert stored == planned.skipped
+
+
+def test_a_suppressed_address_is_not_used(app: App, hospital: Hospital) -> None:
+    patient = hospital.add_patient()
+    hospital.add_appointment()
+    index = app.sealer.index(patient.contacts[0].value)
+    hospital.query("INSERT INTO suppressions (address_index, reason) VALUES (%s, 'opted_out') RETURNING 1", index)
+    app.reminder_planner.plan(TODAY)
+    assert hospital.query("SELECT channel FROM notifications") == [("email",)]
+
+
+def test_an_appointment_of_a_merged_record_goes_to_the_surviving_one(app: App, hospital: Hospital) -> None:
+    hospital.add_patient("survivor", mail=None)
+    hospital.add_patient("merged", contacts=[], merged_into="survivor")
+    hospital.add_appointment("a1", "merged")
+    hospital.add_appointment("a2", "survivor", start=IN_THREE_DAYS + timedelta(hours=1))
+    planned = app.reminder_planner.plan(TODAY)
+    assert (planned.patient_days, planned.planned) == (1, 1)
+    assert hospital.query("SELECT patient_id FROM notifications") == [("survivor",)]
+
+
+def test_a_patient_who_wants_sms_but_gave_only_a_mail_address_is_told_by_mail(app: App, hospital: Hospital) -> None:
+    hospital.add_patient(phone=None)
+    hospital.set_preferences(channels=["sms"])
+    hospital.add_appointment()
+    app.reminder_planner.plan(TODAY)
+    assert hospital.query("SELECT channel FROM notifications") == [("email",)]
+
+
+def test_batches_cover_everything_once(app: App, hospital: Hospital) -> None:
+    object.__setattr__(app.settings, "publish_batch", 7)
+    for number in range(20):
+        hospital.add_patient(f"p{number}", mail=None)
+        hospital.add_appointment(f"a{number}", f"p{number}")
+    planned = app.reminder_planner.plan(TODAY)
+    assert [count for _, count in planned.batches] == [7, 7, 6]
+    covered = [
+        row[0]
+        for within, _ in planned.batches
+        for row in hospital.query("SELECT id FROM notifications WHERE id BETWEEN %s AND %s", within.first, within.last)
+    ]
+    assert len(covered) == len(set(covered)) == 20
+
+
+def test_no_personal_data_is_stored_in_the_clear(app: App, hospital: Hospital) -> None:
+    hospital.add_patient(given_name="Zebedäus")
+    hospital.add_appointment()
+    app.reminder_planner.plan(TODAY)
+    stored = str(hospital.query("SELECT n::text, p::text FROM notifications n, patients p"))
+    for secret in ("Zebed", "15112345678", "example.org"):
+        assert secret not in stored
