@@ -31,7 +31,7 @@ def main(kind: str) -> None:
         print(json.dumps(_start(kind, processes)), flush=True)
         sys.stdin.read()
     finally:
-        processes.stop(processes.names(), seconds=2, first=signal.SIGINT)
+        processes.stop(["postgres"], seconds=5, first=signal.SIGINT)  # killed, it would leave shared memory behind
         processes.kill_leftovers()
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -47,8 +47,12 @@ class Processes:
         environment: Mapping[str, str],
         cwd: Path,
         account: pwd.struct_passwd | None = None,
+        settings: str = "",
     ) -> int:
-        """Start `argv` in a process group of its own, its output in logs/NAME.log, and return its pid."""
+        """Start `argv` in a process group of its own, its output in logs/NAME.log, and return its pid.
+
+        `settings` is any text that tells one way of starting it from another; `settings(name)` gives it back.
+        """
         marked = {**environment, MARKER: str(self.folder), "SPT_NOENV": "1"}  # titles must not overwrite the marker
         with self.log(name).open("ab") as log:
             process = subprocess.Popen(
@@ -61,7 +65,7 @@ class Processes:
                 start_new_session=True,
                 **as_account(account),
             )
-        self._record(name, process.pid)
+        self._record(name, process.pid, settings)
         return process.pid
 
     def pid(self, name: str) -> int | None:
@@ -72,7 +76,14 @@ class Processes:
         except (OSError, ValueError):
             return None
         found = running(written)
-        return written if found and {"pid": found.pid, "started": found.started} == record else None
+        return written if found and (found.pid, found.started) == (record["pid"], record["started"]) else None
+
+    def settings(self, name: str) -> str:
+        """What was said about the way in which our running process of that name was started."""
+        try:
+            return str(json.loads((self._records / f"{name}.json").read_text())["settings"])
+        except (OSError, ValueError):
+            return ""
 
     def is_running(self, name: str) -> bool:
         """Whether our process of that name runs."""
@@ -138,11 +149,13 @@ class Processes:
         except OSError:  # gone meanwhile, or another account's
             return False
 
-    def _record(self, name: str, pid: int) -> None:
+    def _record(self, name: str, pid: int, settings: str) -> None:
         found = running(pid)
         if found is None:
             raise StackError(f"{name} ended at once; see {self.log(name)}\n{self.last_words(name)}")
-        (self._records / f"{name}.json").write_text(json.dumps({"pid": pid, "started": found.started}))
+        (self._records / f"{name}.json").write_text(
+            json.dumps({"pid": pid, "started": found.started, "settings": settings})
+        )
         self._pid_file(name).write_text(f"{pid}\n")
 
     def _pid_file(self, name: str) -> Path:

@@ -9,7 +9,6 @@ import base64
 import json
 import os
 import shutil
-import socket
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stack.errors import StackError
+from stack.loopback import accepts, open_local
 from stack.processes import Processes
 from stack.waiting import wait_until
 
@@ -85,13 +85,13 @@ class RabbitMQ:
                 environment=environment,
                 cwd=self._home,
             )
-        wait_until(lambda: _accepts(self.ports.epmd), what="epmd", seconds=15, alive=self._runs(EPMD))
+        wait_until(lambda: accepts(self.ports.epmd), what="epmd", seconds=15, alive=self._runs(EPMD))
         self.processes.start(NAME, [script, "-noinput"], environment=environment, cwd=self._home)
         wait_until(self.answers, what="RabbitMQ", seconds=90, alive=self._runs(NAME))
 
     def answers(self) -> bool:
         """Whether the node accepts AMQP connections and its management API takes our password."""
-        return _accepts(self.ports.amqp) and self._manages()
+        return accepts(self.ports.amqp) and self._manages()
 
     @property
     def _home(self) -> Path:
@@ -154,11 +154,5 @@ def call_management(base_url: str, method: str, path: str, *, password: str, bod
         data=None if body is None else json.dumps(body).encode(),
         headers={"Authorization": f"Basic {login}", "Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310
+    with open_local(request, timeout_seconds=5) as answer:
         return bytes(answer.read())
-
-
-def _accepts(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", port)) == 0

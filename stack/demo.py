@@ -1,0 +1,156 @@
+"""`make demo`: a synthetic hospital's day, from its failing patient API to its patients' phones and mail boxes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from stack import demo_report
+from stack.airflow_api import AirflowApi
+from stack.checkout import Checkout
+from stack.errors import StackError
+from stack.loopback import get_json, open_local
+from stack.progress import say
+from stack.system import System, demo_day
+from stack.up import up
+
+_DAG_SECONDS = 900
+_STALLED_SECONDS = 300
+
+
+def demo(checkout: Checkout) -> int:
+    """Run the whole day, write the report, and return 0 when nothing was lost and nothing sent twice."""
+    seconds: dict[str, float] = {}
+    with _timed(seconds, "start"):
+        system = up(checkout, demo=True)
+    day = Day(system, demo_day(system.settings), seconds)
+    day.import_preferences()
+    counts_before = day.counts()
+    before = demo_report.taken_before(day.report(), counts_before)
+    day.run("ingest_appointments", "ingest", offset=timedelta())
+    day.run("send_reminders", "send_reminders", offset=timedelta())
+    day.wait_until_settled()
+    planned = day.report()["notifications"]
+    day.run("send_reminders", "send_reminders_again", offset=timedelta(milliseconds=1))
+    file = checkout.run / "demo-report.json"
+    report = demo_report.write(
+        file, report=day.report(), counts=day.counts(), stats=day.stats(), seconds=seconds, before=before
+    )
+    demo_report.show(report, system.settings, file)
+    _judge(report, planned)
+    return 0
+
+
+def _judge(report: demo_report.Report, planned: int) -> None:
+    if report["notifications"] != planned:
+        again = report["notifications"] - planned
+        raise StackError(f"The second send_reminders planned {again} more notifications; it should plan none.")
+    if report["lost"] or report["duplicates"]:
+        raise StackError(f"Lost: {report['lost']}, received twice: {report['duplicates']}; both should be 0.")
+    if not report["notifications"]:
+        raise StackError("No notification was planned, so the demo has shown nothing.")
+
+
+@dataclass
+class Day:
+    """One day of the running system, told as it goes."""
+
+    system: System
+    day: date
+    seconds: dict[str, float]
+    began: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def import_preferences(self) -> None:
+        """Take the patients' wishes from the hospital's own list."""
+        with _timed(self.seconds, "preferences"), tempfile.NamedTemporaryFile(suffix=".csv") as file:
+            with open_local(f"{self._sandbox}/hospital/preferences.csv", timeout_seconds=60) as answer:
+                file.write(answer.read())
+            file.flush()
+            self._carenotify("preferences", "import", file.name)
+
+    def run(self, dag: str, stage: str, *, offset: timedelta) -> None:
+        """Run one DAG through Airflow's REST API, showing its tasks, until it has succeeded."""
+        api = AirflowApi(self.system.settings)
+        say(f"\n{dag}")
+        api.wait_for_dag(dag, seconds=120)
+        line = ChangingLine()
+        with _timed(self.seconds, stage):
+            run = api.trigger(dag, self.began + offset)
+            api.follow(dag, run, show=lambda tasks: line.show("tasks", tasks), seconds=_DAG_SECONDS)
+
+    def wait_until_settled(self) -> None:
+        """Return when every notification of the day has a final status. Raises StackError when nothing moves."""
+        say("\ndelivery")
+        line = ChangingLine()
+        moved = time.monotonic()
+        with _timed(self.seconds, "delivery"):
+            while demo_report.unfinished(report := self.report()):
+                if line.show("notifications", report["by_status"]):
+                    moved = time.monotonic()
+                if time.monotonic() - moved > _STALLED_SECONDS:
+                    raise StackError(f"Delivery stands still with {report['by_status']}; see the workers' logs.")
+                time.sleep(1)
+            line.show("notifications", report["by_status"])
+
+    def report(self) -> dict[str, Any]:
+        """The day as our database knows it."""
+        found: dict[str, Any] = json.loads(self._carenotify("report", "--date", self.day.isoformat(), "--json"))
+        return found
+
+    def counts(self) -> dict[str, Any]:
+        """What the receivers counted, by notification id."""
+        found: dict[str, Any] = get_json(f"{self._sandbox}/counts")
+        return found
+
+    def stats(self) -> dict[str, Any]:
+        """How many calls the patient API had, and failed on purpose."""
+        found: dict[str, Any] = get_json(f"{self._sandbox}/stats")
+        return found
+
+    @property
+    def _sandbox(self) -> str:
+        return self.system.settings["CARENOTIFY_SANDBOX_URL"]
+
+    def _carenotify(self, *words: str) -> str:
+        done = subprocess.run(
+            [self.system.checkout.python, "-m", "carenotify", *words],
+            env=self.system.environment,
+            cwd=self.system.checkout.root,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise StackError(f"carenotify {words[0]} failed: {done.stderr.strip()[-2000:]}")
+        return done.stdout
+
+
+class ChangingLine:
+    """Says a set of counted things whenever it differs from the last time."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, int] = {}
+        self._began = time.monotonic()
+
+    def show(self, what: str, counted: dict[str, int]) -> bool:
+        """Print the counts when they have changed, and return whether they have."""
+        if counted == self._last:
+            return False
+        self._last = dict(counted)
+        told = ", ".join(f"{number} {name}" for name, number in sorted(counted.items()))
+        say(f"  {time.monotonic() - self._began:5.1f} s  {what}: {told or 'none yet'}")
+        return True
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    began = time.monotonic()
+    yield
+    seconds[stage] = time.monotonic() - began
