@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from datetime import date
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
 from typing import Any
 
 from carenotify.domain.patient import ContactPoint, Patient
+from carenotify.storage.database import Transaction
 from carenotify.storage.sealed import Sealer
 
 
@@ -50,3 +52,83 @@ def _contact(stored: dict[str, Any]) -> ContactPoint:
 
 def _day(text: str | None) -> date | None:
     return None if text is None else date.fromisoformat(text)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedPatient:
+    """A patient as a load brings it. `fetched_at` is when the source answered."""
+
+    patient: Patient
+    fetched_at: datetime
+
+
+_INCOMING = """
+CREATE TEMP TABLE incoming_patients (
+    id text PRIMARY KEY, sealed_contact bytea, language text, deceased boolean, merged_into text,
+    address_indexes bytea[], content_hash bytea, fetched_at timestamptz
+) ON COMMIT DROP
+"""
+
+_COPY = """
+COPY incoming_patients
+    (id, sealed_contact, language, deceased, merged_into, address_indexes, content_hash, fetched_at)
+FROM STDIN
+"""
+
+_UPSERT = """
+INSERT INTO patients AS known
+    (id, sealed_contact, language, deceased, merged_into, address_indexes, content_hash, fetched_at)
+SELECT id, sealed_contact, language, deceased, merged_into, address_indexes, content_hash, fetched_at
+FROM incoming_patients
+WHERE sealed_contact IS NOT NULL
+ON CONFLICT (id) DO UPDATE
+SET sealed_contact = excluded.sealed_contact, language = excluded.language, deceased = excluded.deceased,
+    merged_into = excluded.merged_into, address_indexes = excluded.address_indexes,
+    content_hash = excluded.content_hash, fetched_at = excluded.fetched_at, updated_at = now()
+WHERE known.fetched_at < excluded.fetched_at AND known.content_hash <> excluded.content_hash
+"""
+
+_SEEN_AGAIN = """
+UPDATE patients AS known SET fetched_at = incoming.fetched_at
+FROM incoming_patients AS incoming
+WHERE known.id = incoming.id AND known.content_hash = incoming.content_hash
+  AND known.fetched_at < incoming.fetched_at
+"""
+
+
+def upsert_patients(transaction: Transaction, sealer: Sealer, loaded: Mapping[str, LoadedPatient]) -> int:
+    """Take over what a load says of patients; gives how many are new or changed.
+
+    An older answer never overwrites a newer one. Only what changed is sealed again.
+    """
+    found = transaction.execute("SELECT id, content_hash FROM patients WHERE id = ANY (%s)", (list(loaded),))
+    known: dict[str, bytes] = dict(found.fetchall())
+    transaction.execute(_INCOMING)
+    with transaction.cursor() as cursor, cursor.copy(_COPY) as copy:
+        for row in loaded.values():
+            copy.write_row(_columns(row, sealer, known.get(row.patient.id)))
+    changed = transaction.execute(_UPSERT).rowcount
+    transaction.execute(_SEEN_AGAIN)
+    return changed
+
+
+def known_patient_ids(transaction: Transaction, patient_ids: Collection[str]) -> set[str]:
+    """Which of these patients are stored."""
+    found = transaction.execute("SELECT id FROM patients WHERE id = ANY (%s)", (list(patient_ids),))
+    return {row[0] for row in found}
+
+
+def _columns(row: LoadedPatient, sealer: Sealer, known_hash: bytes | None) -> tuple[object, ...]:
+    patient = row.patient
+    content_hash = sealer.fingerprint(asdict(patient))
+    unchanged = content_hash == known_hash
+    return (
+        patient.id,
+        None if unchanged else seal_contact(patient, sealer),
+        patient.language,
+        patient.deceased,
+        patient.merged_into,
+        None if unchanged else address_indexes(patient, sealer),
+        content_hash,
+        row.fetched_at,
+    )

@@ -36,3 +36,8 @@ class Sealer:
     def index(self, address: str) -> bytes:
         """Blind index of an address: the same address, however its case, has the same index."""
         return hmac.new(self._index_key, address.strip().casefold().encode(), hashlib.sha256).digest()
+
+    def fingerprint(self, value: Any) -> bytes:
+        """Keyed hash of a JSON-able value: tells whether personal data changed, and nothing else about it."""
+        encoded = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+        return hmac.new(self._index_key, encoded, hashlib.sha256).digest()

@@ -17,10 +17,10 @@ CREATE TABLE patients (
     deceased        boolean NOT NULL,
     merged_into     text,
     address_indexes bytea[] NOT NULL,           -- blind index of every address
-    content_hash    bytea NOT NULL,
+    content_hash    bytea NOT NULL,             -- keyed, so that nobody can guess names and numbers from it
     fetched_at      timestamptz NOT NULL,
     updated_at      timestamptz NOT NULL DEFAULT now()
-);
+) WITH (fillfactor = 80);
 CREATE INDEX patients_by_address ON patients USING gin (address_indexes);
 
 CREATE TABLE appointments (
@@ -34,9 +34,9 @@ CREATE TABLE appointments (
     content_hash   bytea NOT NULL,              -- of what is true now
     load_hash      bytea,                       -- of what the last load said; only a difference to this is a change
     source_version text,
-    fetched_at     timestamptz NOT NULL,
+    fetched_at     timestamptz NOT NULL,        -- when the source was last asked; older answers change nothing
     updated_at     timestamptz NOT NULL DEFAULT now()
-);
+) WITH (fillfactor = 80);
 CREATE INDEX appointments_by_start ON appointments (start_at);
 CREATE INDEX appointments_by_patient ON appointments (patient_id, start_at);
 
@@ -49,6 +49,7 @@ CREATE TABLE ingest_runs (
     first_day       date NOT NULL,
     last_day        date NOT NULL,
     complete_days   date[] NOT NULL DEFAULT '{}',
+    updates_complete boolean NOT NULL DEFAULT false,  -- whether all changes since the last such load were fetched
     counts          jsonb NOT NULL DEFAULT '{}'
 );
 CREATE INDEX ingest_runs_by_start ON ingest_runs (started_at);
@@ -58,8 +59,12 @@ CREATE TABLE staging_appointments (
     row_id          bigint GENERATED ALWAYS AS IDENTITY,
     part            text NOT NULL,              -- which mapped task fetched it: a day, "updates" or "missing"
     appointment_id  text,
+    row_key         text NOT NULL,              -- the appointment's id, or a keyed hash of a row that has none
     sealed_row      bytea NOT NULL,             -- appointment and patient as the source gave them, normalised
     fetched_at      timestamptz NOT NULL,
+    verdict         text CHECK (verdict IN ('good', 'address_left_out', 'rejected', 'duplicate')),
+    rules           text[] NOT NULL DEFAULT '{}',
+    bad_contacts    int[] NOT NULL DEFAULT '{}', -- positions of the addresses to leave out
     PRIMARY KEY (run_id, row_id)
 );
 CREATE INDEX staging_by_part ON staging_appointments (run_id, part);
@@ -68,14 +73,17 @@ CREATE TABLE quarantine (
     id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     run_id          text NOT NULL,
     appointment_id  text,
+    row_key         text NOT NULL,              -- as in staging; one open row each, however often it is met again
     rules           text[] NOT NULL,            -- the names of the rules that the row broke
     sealed_row      bytea NOT NULL,
+    fetched_at      timestamptz NOT NULL,
     rejected        boolean NOT NULL,           -- false: only an address was left out, the appointment was loaded
     quarantined_at  timestamptz NOT NULL,
     resolved_at     timestamptz,
     resolution      text
 );
-CREATE INDEX quarantine_open ON quarantine (appointment_id) WHERE resolved_at IS NULL;
+CREATE UNIQUE INDEX quarantine_open ON quarantine (row_key) WHERE resolved_at IS NULL;
+CREATE INDEX quarantine_by_appointment ON quarantine (appointment_id);
 CREATE INDEX quarantine_by_run ON quarantine (run_id);
 
 -- What patients asked for ------------------------------------------------------------------------

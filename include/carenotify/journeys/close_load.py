@@ -1,0 +1,34 @@
+"""Say how a load ended, and whether all of it came."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from carenotify.domain.clock import Clock
+from carenotify.storage.database import Database
+from carenotify.storage.ingest_runs import IngestRun, read_run, settle_run
+
+
+def close_load(database: Database, *, run_id: str, clock: Clock) -> list[str]:
+    """What a person should know of a load that is over, as sentences; empty when all is well.
+
+    A load that got stuck on the way is marked failed. Raises NotFoundError.
+    """
+    with database.transaction() as transaction:
+        run = read_run(transaction, run_id, lock=True)
+        if run.status == "running":
+            settle_run(transaction, run_id=run_id, status="failed", now=clock(), reason="a step of the load failed")
+    problems = [f"load {run_id} is {run.status}: {run.reason}"] if run.status in {"held", "discarded"} else []
+    if run.status == "running":
+        problems.append(f"load {run_id} did not come to its end; the last good copy stays")
+    days = _incomplete_days(run)
+    if days:
+        problems.append(f"days that did not come whole: {', '.join(day.isoformat() for day in days)}")
+    if not run.updates_complete:
+        problems.append("changes since the last good load did not come whole; the next load asks for them again")
+    return problems
+
+
+def _incomplete_days(run: IngestRun) -> list[date]:
+    wanted = [run.first_day + timedelta(days=ahead) for ahead in range((run.last_day - run.first_day).days + 1)]
+    return [day for day in wanted if day not in run.complete_days]

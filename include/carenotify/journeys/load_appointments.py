@@ -1,0 +1,108 @@
+"""Make a checked load true: patients and appointments, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from carenotify.domain.clock import Clock
+from carenotify.errors import LoadHeldError
+from carenotify.journeys.take_apart_row import appointment_of, patients_of
+from carenotify.sources.base import SourceRow
+from carenotify.storage.appointments import (
+    LoadedAppointment,
+    bring_appointments,
+    count_changes,
+    starts_of,
+    take_over_appointments,
+)
+from carenotify.storage.database import Database, Transaction
+from carenotify.storage.ingest_runs import IngestRun, read_run, settle_run
+from carenotify.storage.patients import LoadedPatient, upsert_patients
+from carenotify.storage.quarantine import resolve_rows
+from carenotify.storage.staging import clear_run, count_by_verdict, staged_rows
+
+_LOADABLE = ("good", "address_left_out")
+
+
+@dataclass(slots=True)
+class _Load:
+    """`unscheduled` counts rows without a time of which none is known: nobody can be reminded of them."""
+
+    appointments: list[LoadedAppointment] = field(default_factory=list)
+    patients: dict[str, LoadedPatient] = field(default_factory=dict)
+    unscheduled: int = 0
+
+
+def load_appointments(database: Database, *, run_id: str, max_changes: int, clock: Clock) -> dict[str, int]:
+    """Take over what the gate let through; gives the run's counts. A run that is loaded already changes nothing.
+
+    Raises LoadHeldError, after marking the load held and before anything is written, when more appointments ahead
+    changed than `max_changes` and no person has released it; also when it was not checked, is held or was discarded.
+    """
+    with database.transaction() as transaction:
+        run = read_run(transaction, run_id, lock=True)
+        if run.status == "loaded":
+            return run.counts
+        _refuse(transaction, run)
+        load = _read(transaction, database, run_id)
+        bring_appointments(transaction, load.appointments)
+        changes = count_changes(transaction, clock()) | {"unscheduled": load.unscheduled}
+        reason = None if run.status == "released" else _reason_to_hold(changes, max_changes)
+        if reason is None:
+            changes["patients_changed"] = upsert_patients(transaction, database.sealer, load.patients)
+            take_over_appointments(transaction)
+            changes["resolved"] = resolve_rows(transaction, run_id=run_id, now=clock())
+            clear_run(transaction, run_id)
+        status = "loaded" if reason is None else "held"
+        settle_run(transaction, run_id=run_id, status=status, now=clock(), reason=reason, counts=changes)
+    if reason is not None:
+        raise LoadHeldError(f"load {run_id} is held: {reason}")
+    return run.counts | changes
+
+
+def _refuse(transaction: Transaction, run: IngestRun) -> None:
+    if run.status not in {"running", "released"}:
+        raise LoadHeldError(f"load {run.id} is {run.status} ({run.reason}) and is not loaded")
+    if "unchecked" in count_by_verdict(transaction, run.id) or "rows" not in run.counts:
+        raise LoadHeldError(f"load {run.id} has not been through the quality gate")
+
+
+def _reason_to_hold(changes: dict[str, int], max_changes: int) -> str | None:
+    if changes["changed"] <= max_changes:
+        return None
+    return f"{changes['changed']} appointments ahead changed, more than {max_changes}; look at them, then release it"
+
+
+def _read(transaction: Transaction, database: Database, run_id: str) -> _Load:
+    load = _Load()
+    without_start: list[tuple[SourceRow, datetime]] = []
+    for row, fetched_at, bad_contacts in _rows(transaction, database, run_id):
+        for patient in patients_of(row, bad_contacts=bad_contacts):
+            known = load.patients.get(patient.id)
+            if known is None or known.fetched_at <= fetched_at:
+                load.patients[patient.id] = LoadedPatient(patient, fetched_at)
+        if row.start is None:
+            without_start.append((row, fetched_at))
+        else:
+            _add(load, row, fetched_at, None)
+    starts = starts_of(transaction, [row.appointment_id or "" for row, _ in without_start])
+    for row, fetched_at in without_start:
+        _add(load, row, fetched_at, starts.get(row.appointment_id or ""))
+    return load
+
+
+def _rows(
+    transaction: Transaction, database: Database, run_id: str
+) -> Iterator[tuple[SourceRow, datetime, tuple[int, ...]]]:
+    for staged in staged_rows(transaction, database.sealer, run_id, verdicts=_LOADABLE):
+        yield SourceRow.from_dict(staged.content), staged.fetched_at, staged.bad_contacts
+
+
+def _add(load: _Load, row: SourceRow, fetched_at: datetime, known_start: datetime | None) -> None:
+    appointment = appointment_of(row, known_start=known_start)
+    if appointment is None:
+        load.unscheduled += 1
+    else:
+        load.appointments.append(LoadedAppointment(appointment, row.version, fetched_at, row.gone))

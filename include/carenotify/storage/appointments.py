@@ -1,0 +1,182 @@
+"""Appointments: what a load may change of them, and what it may not.
+
+An event can know more than the source's API, which lags. So a load changes an appointment only where it says
+something else than the load before it did (`load_hash`), and never from an answer that is older than what is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg.rows import class_row
+
+from carenotify.domain.appointment import Appointment, AppointmentStatus
+from carenotify.storage.database import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedAppointment:
+    """An appointment as a load brings it. `fetched_at` is when the source answered."""
+
+    appointment: Appointment
+    source_version: str | None
+    fetched_at: datetime
+    gone: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAppointment:
+    """What is stored of an appointment."""
+
+    id: str
+    patient_id: str
+    start_at: datetime
+    end_at: datetime | None
+    venue: str
+    location_id: str | None
+    status: str
+
+
+_INCOMING = """
+CREATE TEMP TABLE incoming_appointments (
+    id text PRIMARY KEY, patient_id text, start_at timestamptz, end_at timestamptz, venue text, location_id text,
+    status text, content_hash bytea, source_version text, fetched_at timestamptz, gone boolean
+) ON COMMIT DROP
+"""
+
+_COPY = """
+COPY incoming_appointments
+    (id, patient_id, start_at, end_at, venue, location_id, status, content_hash, source_version, fetched_at, gone)
+FROM STDIN
+"""
+
+# `says_new`: another thing than the load before. A row that only an event told of yet has no load_hash: what its
+# first load says may lag behind the event, so it is noted and changes nothing.
+_COMPARED = """
+SELECT incoming.gone,
+    known.id IS NULL AS is_new,
+    known.fetched_at > incoming.fetched_at AS is_stale,
+    known.load_hash <> incoming.content_hash AND known.content_hash <> incoming.content_hash
+        AND known.fetched_at < incoming.fetched_at AS is_changed,
+    greatest(known.start_at, incoming.start_at) > %(now)s AS is_ahead
+FROM incoming_appointments AS incoming LEFT JOIN appointments AS known USING (id)
+"""
+
+_COUNT = f"""
+SELECT count(*) FILTER (WHERE is_new) AS new,
+    count(*) FILTER (WHERE is_changed AND is_ahead) AS changed,
+    count(*) FILTER (WHERE is_changed AND NOT is_ahead) AS changed_past,
+    count(*) FILTER (WHERE is_changed AND gone) AS gone,
+    count(*) FILTER (WHERE is_stale) AS stale,
+    count(*) FILTER (WHERE NOT is_new AND NOT is_stale AND is_changed IS NOT TRUE) AS unchanged
+FROM ({_COMPARED}) AS compared
+"""
+
+_INSERT_NEW = """
+INSERT INTO appointments
+    (id, patient_id, start_at, end_at, venue, location_id, status, content_hash, load_hash, source_version, fetched_at)
+SELECT id, patient_id, start_at, end_at, venue, location_id, status, content_hash, content_hash, source_version,
+    fetched_at
+FROM incoming_appointments
+ON CONFLICT (id) DO NOTHING
+"""
+
+# Also where nothing that patients are told changed: a venue's new name and a new end are taken over.
+_UPDATE = """
+UPDATE appointments AS known
+SET patient_id = incoming.patient_id, start_at = incoming.start_at, end_at = incoming.end_at, venue = incoming.venue,
+    location_id = incoming.location_id, status = incoming.status, content_hash = incoming.content_hash,
+    load_hash = incoming.content_hash, source_version = incoming.source_version, fetched_at = incoming.fetched_at,
+    updated_at = CASE WHEN (known.content_hash, known.end_at, known.venue)
+        IS DISTINCT FROM (incoming.content_hash, incoming.end_at, incoming.venue) THEN now() ELSE known.updated_at END
+FROM incoming_appointments AS incoming
+WHERE known.id = incoming.id AND known.fetched_at < incoming.fetched_at
+  AND (known.content_hash = incoming.content_hash OR known.load_hash <> incoming.content_hash)
+"""
+
+# What is left: an event said otherwise, and this load says what the one before said.
+_NOTE = """
+UPDATE appointments AS known
+SET load_hash = incoming.content_hash, fetched_at = incoming.fetched_at
+FROM incoming_appointments AS incoming
+WHERE known.id = incoming.id AND known.fetched_at < incoming.fetched_at
+"""
+
+_ABSENT = """
+SELECT id, patient_id, start_at, end_at, venue, location_id, status
+FROM appointments
+WHERE start_at >= %(from)s AND start_at < %(until)s AND start_at > %(now)s AND status = ANY (%(statuses)s)
+  AND NOT EXISTS (SELECT FROM staging_appointments WHERE run_id = %(run_id)s AND appointment_id = appointments.id)
+ORDER BY start_at, id
+"""
+
+_EXPECTED = tuple(
+    status.value
+    for status in (
+        AppointmentStatus.PROPOSED,
+        AppointmentStatus.PENDING,
+        AppointmentStatus.BOOKED,
+        AppointmentStatus.WAITLIST,
+    )
+)
+
+
+def bring_appointments(transaction: Transaction, loaded: Iterable[LoadedAppointment]) -> None:
+    """Put what a load brings beside what is known, in this transaction only. One row an appointment."""
+    transaction.execute(_INCOMING)
+    with transaction.cursor() as cursor, cursor.copy(_COPY) as copy:
+        for row in loaded:
+            told = row.appointment
+            copy.write_row(
+                (
+                    told.id,
+                    told.patient_id,
+                    told.start,
+                    told.end,
+                    told.venue.name,
+                    told.venue.location_id,
+                    told.status.value,
+                    told.content_hash,
+                    row.source_version,
+                    row.fetched_at,
+                    row.gone,
+                )
+            )
+    transaction.execute("ANALYZE incoming_appointments")
+
+
+def count_changes(transaction: Transaction, now: datetime) -> dict[str, int]:
+    """What taking over would do: new, changed (ahead), changed_past, gone, stale, unchanged."""
+    cursor = transaction.execute(_COUNT, {"now": now})
+    row = cursor.fetchone()
+    names = [column.name for column in cursor.description or ()]
+    return dict(zip(names, row or (), strict=True))
+
+
+def take_over_appointments(transaction: Transaction) -> None:
+    """Make the brought appointments true, as far as this module's rule lets them."""
+    transaction.execute(_INSERT_NEW)
+    transaction.execute(_UPDATE)
+    transaction.execute(_NOTE)
+
+
+def starts_of(transaction: Transaction, appointment_ids: Collection[str]) -> dict[str, datetime]:
+    """When the known ones of these appointments start."""
+    found = transaction.execute(
+        "SELECT id, start_at FROM appointments WHERE id = ANY (%s)", (list(appointment_ids),)
+    ).fetchall()
+    return dict(found)
+
+
+def absent_appointments(
+    transaction: Transaction, *, run_id: str, days: Sequence[tuple[datetime, datetime]], now: datetime
+) -> list[StoredAppointment]:
+    """Known appointments still ahead between these instants that the run did not bring, the soonest first."""
+    absent: list[StoredAppointment] = []
+    with transaction.cursor(row_factory=class_row(StoredAppointment)) as cursor:
+        for start, end in days:
+            wanted = {"from": start, "until": end, "statuses": list(_EXPECTED), "run_id": run_id, "now": now}
+            absent += cursor.execute(_ABSENT, wanted).fetchall()
+    return absent

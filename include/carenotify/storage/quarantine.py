@@ -1,0 +1,51 @@
+"""Rows that broke a rule, kept sealed with the rule's name until a later load brings them right."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from carenotify.storage.database import Transaction
+from carenotify.storage.sealed import Sealer
+
+_QUARANTINE = """
+INSERT INTO quarantine AS kept
+    (run_id, appointment_id, row_key, rules, sealed_row, fetched_at, rejected, quarantined_at)
+SELECT DISTINCT ON (row_key)
+    run_id, appointment_id, row_key, rules, sealed_row, fetched_at, verdict = 'rejected', %(now)s::timestamptz
+FROM staging_appointments
+WHERE run_id = %(run_id)s AND verdict IN ('rejected', 'address_left_out')
+ORDER BY row_key, row_id DESC
+ON CONFLICT (row_key) WHERE resolved_at IS NULL DO UPDATE
+SET run_id = excluded.run_id, rules = excluded.rules, sealed_row = excluded.sealed_row,
+    fetched_at = excluded.fetched_at, rejected = excluded.rejected
+"""
+
+_RESOLVE = """
+UPDATE quarantine AS kept
+SET resolved_at = %(now)s, resolution = 'loaded'
+FROM staging_appointments AS staged
+WHERE staged.run_id = %(run_id)s AND staged.verdict = 'good'
+  AND kept.row_key = staged.row_key AND kept.resolved_at IS NULL
+"""
+
+_OPEN = """
+SELECT sealed_row, fetched_at FROM quarantine
+WHERE resolved_at IS NULL AND (%(run_id)s::text IS NULL OR run_id = %(run_id)s)
+ORDER BY id
+"""
+
+
+def quarantine_rows(transaction: Transaction, *, run_id: str, now: datetime) -> int:
+    """Keep the rows of a run that broke a rule; gives how many. A row that is met again stays one open row."""
+    return transaction.execute(_QUARANTINE, {"run_id": run_id, "now": now}).rowcount
+
+
+def resolve_rows(transaction: Transaction, *, run_id: str, now: datetime) -> int:
+    """Close the open rows whose appointment this run brings without a fault; gives how many."""
+    return transaction.execute(_RESOLVE, {"run_id": run_id, "now": now}).rowcount
+
+
+def open_rows(transaction: Transaction, sealer: Sealer, *, run_id: str | None) -> list[tuple[dict[str, Any], datetime]]:
+    """Open rows that a run quarantined, or all of them: content and when it was fetched. Raises DecryptionError."""
+    return [(sealer.open(row[0]), row[1]) for row in transaction.execute(_OPEN, {"run_id": run_id})]
