@@ -12,6 +12,7 @@ from twilio.base.exceptions import TwilioException
 from twilio.http import HttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
+from urllib3.exceptions import NewConnectionError
 
 from carenotify.channels.base import OutgoingMessage, Provider
 from carenotify.channels.sms.twilio_codes import refusal
@@ -19,11 +20,13 @@ from carenotify.domain.clock import Clock, system_clock
 from carenotify.domain.notification import Channel
 from carenotify.errors import SettingsError, TemporaryDeliveryError
 
+# After `timeout` and `connection-cut` Twilio may have taken the message all the same.
 _TRANSPORT: tuple[tuple[type[Exception], str], ...] = (
     (requests.exceptions.SSLError, "tls"),
-    (requests.exceptions.ConnectTimeout, "connect-timeout"),
-    (requests.exceptions.Timeout, "timeout"),  # Twilio may have taken the message
-    (requests.exceptions.ConnectionError, "connection"),
+    (requests.exceptions.ProxyError, "proxy"),
+    (requests.exceptions.ConnectTimeout, "no-connection"),
+    (requests.exceptions.Timeout, "timeout"),
+    (requests.exceptions.ConnectionError, "connection-cut"),
     (Exception, "transport"),
 )
 
@@ -57,7 +60,7 @@ class TwilioProvider(Provider):
         self._callback = f"{public_url.rstrip('/')}/carenotify/v1/receipts/twilio?notification_id="
 
     def send(self, message: OutgoingMessage) -> str:
-        """Hand one SMS over and return its SID. After the code `timeout` Twilio may have taken it all the same."""
+        """Hand one SMS over and return its SID."""
         try:
             taken = self._messages.create(
                 to=message.to,
@@ -121,6 +124,8 @@ class _KeptConnections(HttpClient):  # type: ignore[misc]
 
 
 def _lost(error: Exception) -> TemporaryDeliveryError:
+    if error.args and isinstance(getattr(error.args[0], "reason", None), NewConnectionError):
+        return TemporaryDeliveryError("no-connection")
     return TemporaryDeliveryError(next(code for kind, code in _TRANSPORT if isinstance(error, kind)))
 
 
