@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import signal
 from datetime import datetime
 from typing import Any
@@ -44,6 +45,7 @@ def main(reminder_day: datetime, **options: Any) -> None:
 
     Prints one JSON line with both ports when it is ready, and runs until SIGTERM or SIGINT. Everybody in it is made up.
     """
+    logging.getLogger("mail.log").setLevel(logging.ERROR)  # aiosmtpd warns of itself at every login
     try:
         asyncio.run(_serve(Options(reminder_day=reminder_day.date(), **options)))
     except OSError as error:

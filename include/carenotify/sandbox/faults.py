@@ -56,7 +56,13 @@ class Faults:
     _dice: dict[str, Random] = field(default_factory=dict)
 
     def script(self, where: str, *kinds: str) -> None:
-        """The next calls to `fhir`, `twilio` or `mail` get these kinds, one each; `ok` lets one through."""
+        """The next calls to `fhir`, `twilio` or `mail`, or FHIR's next `page`s, get these kinds, one each.
+
+        `ok` lets one through. Raises ValueError for a kind that is not known there.
+        """
+        known = {"ok", *{"fhir": FHIR_FAULTS, "page": PAGE_QUIRKS}.get(where, (*PROVIDER_FAULTS, "accept-then-cut"))}
+        if not known.issuperset(kinds):
+            raise ValueError(f"for {where} there are {', '.join(sorted(known))}")
         self._scripted.setdefault(where, deque()).extend(kinds)
 
     def set(self, wanted: dict[str, Any]) -> None:
@@ -85,6 +91,9 @@ class Faults:
 
     def for_page(self) -> str | None:
         """Quirk of a page that is otherwise answered, or None."""
+        kind = self._next_scripted("page")
+        if kind is not None:
+            return kind
         return self._drawn("page", self.fail_share * _QUIRKS_PER_FAILURE, dict.fromkeys(PAGE_QUIRKS, 1.0))
 
     def for_provider_call(self, where: str) -> str | None:

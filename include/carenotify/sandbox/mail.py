@@ -96,4 +96,4 @@ def readable(kept: dict[str, Any]) -> dict[str, Any]:
 
 def _body(message: EmailMessage, kind: str) -> str | None:
     part = message.get_body((kind,))
-    return part.get_content() if part is not None else None
+    return part.get_content().replace("\r\n", "\n") if part is not None else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from datetime import date
 from types import TracebackType
@@ -54,7 +55,7 @@ class Sandbox:
     faults: Faults = field(init=False)
     http_port: int = 0
     smtp_port: int = 0
-    _callbacks: Callbacks | None = None
+    callbacks: Callbacks = field(init=False)
     _runner: web.AppRunner | None = None
     _smtp: asyncio.Server | None = None
 
@@ -67,6 +68,7 @@ class Sandbox:
             provider_fail_share=options.provider_fail_share,
             latency_ms=options.latency_ms,
         )
+        self.callbacks = Callbacks(options.twilio_auth_token, self.faults, options.seed, options.callback_delay_seconds)
         self.hospital = build_hospital(
             appointments=options.appointments,
             seed=options.seed,
@@ -77,13 +79,8 @@ class Sandbox:
 
     async def start(self) -> None:
         """Listen. Raises OSError when a port is taken."""
-        self._callbacks = Callbacks(
-            self.options.twilio_auth_token, self.faults, self.options.seed, self.options.callback_delay_seconds
-        )
-        await self._callbacks.start()
-        self._runner = web.AppRunner(
-            self._application(self._callbacks), access_log=None, handle_signals=False, shutdown_timeout=0.5
-        )
+        await self.callbacks.start()
+        self._runner = web.AppRunner(self._application(), access_log=None, handle_signals=False, shutdown_timeout=0.5)
         await self._runner.setup()
         await web.TCPSite(self._runner, HOST, self.options.http_port, backlog=1024).start()
         loop = asyncio.get_running_loop()
@@ -97,18 +94,17 @@ class Sandbox:
         """Stop listening and let go of every connection."""
         if self._smtp is not None:
             self._smtp.close()
-        if self._callbacks is not None:
-            await self._callbacks.stop()
+        await self.callbacks.stop()
         if self._runner is not None:
             await self._runner.cleanup()
 
-    def _application(self, callbacks: Callbacks) -> web.Application:
+    def _application(self) -> web.Application:
         application = web.Application()
         application.add_routes(FhirApi(self.hospital, self.faults).routes())
         application.add_routes(Control(self.hospital, self.ledger, self.faults).routes())
         twilio = TwilioApi(
             account_sid=self.options.twilio_account_sid,
-            callbacks=callbacks,
+            callbacks=self.callbacks,
             ledger=self.ledger,
             faults=self.faults,
             inbound_url=self.options.inbound_url,
@@ -152,13 +148,23 @@ class SandboxServer:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self.sandbox.start(), self._loop).result(30)
+        try:
+            self._await(self.sandbox.start())
+        except BaseException:
+            self._close()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        asyncio.run_coroutine_threadsafe(wind_up(self.sandbox), self._loop).result(30)
+        self._close()
+
+    def _await(self, work: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+
+    def _close(self) -> None:
+        self._await(wind_up(self.sandbox))
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()

@@ -9,9 +9,8 @@ import asyncio
 import base64
 import hmac
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
-from email.utils import format_datetime
 from random import Random
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
@@ -24,13 +23,9 @@ from carenotify.sandbox.faults import Faults
 from carenotify.sandbox.ledger import Ledger
 from carenotify.sandbox.spoiled import cut
 from carenotify.sandbox.twilio_callbacks import Callbacks
+from carenotify.sandbox.twilio_message import Message, callback
 from carenotify.sandbox.twilio_numbers import Fate, Refusal
 
-_GSM = set(
-    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿"
-    "abcdefghijklmnopqrstuvwxyzäöñüà"
-)
-_GSM_EXTENDED = set("^{}\\[~]|€\f")
 _TEMPORARY = {
     "429": twilio_numbers.TOO_MANY,
     "500": twilio_numbers.INTERNAL,
@@ -38,58 +33,6 @@ _TEMPORARY = {
 }
 _STOP_WORDS = {"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT"}
 _START_WORDS = {"START", "YES", "UNSTOP"}
-
-
-@dataclass(slots=True)
-class Message:
-    """One accepted message."""
-
-    sid: str
-    account_sid: str
-    to: str
-    sender: str | None
-    service_sid: str | None
-    body: str
-    created: datetime
-    status: str = "queued"
-    error_code: int | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """Twilio's representation."""
-        uri = f"/2010-04-01/Accounts/{self.account_sid}/Messages/{self.sid}"
-        moment = format_datetime(self.created)
-        return {
-            "account_sid": self.account_sid,
-            "api_version": "2010-04-01",
-            "body": self.body,
-            "date_created": moment,
-            "date_sent": None if self.status == "queued" else moment,
-            "date_updated": moment,
-            "direction": "outbound-api",
-            "error_code": self.error_code,
-            "error_message": None,
-            "from": self.sender,
-            "messaging_service_sid": self.service_sid,
-            "num_media": "0",
-            "num_segments": str(segments(self.body)),
-            "price": None,
-            "price_unit": "USD",
-            "sid": self.sid,
-            "status": self.status,
-            "subresource_uris": {"media": f"{uri}/Media.json"},
-            "to": self.to,
-            "uri": f"{uri}.json",
-        }
-
-
-def segments(body: str) -> int:
-    """Parts that an SMS is cut into: 160 or 153 GSM-7 characters each, else 70 or 67 UCS-2 ones (3GPP TS 23.038)."""
-    letters = set(body)
-    if letters <= _GSM | _GSM_EXTENDED:
-        length, single, part = len(body) + sum(letter in _GSM_EXTENDED for letter in body), 160, 153
-    else:
-        length, single, part = len(body.encode("utf-16-be")) // 2, 70, 67
-    return 1 if length <= single else -(-length // part)
 
 
 class TwilioApi:
@@ -162,16 +105,16 @@ class TwilioApi:
         self._by_number[message.to].append(message)
         url = form.get("StatusCallback", "")
         self._ledger.note("sms", _notification_id(url), {"to": message.to, "body": message.body, "sid": message.sid})
-        answer_first = Message(*(getattr(message, name) for name in Message.__slots__))
+        answered = replace(message)
         self._send_on(message, fate, url)
-        return answer_first
+        return answered
 
     def _send_on(self, message: Message, fate: Fate, url: str) -> None:
         """What a look-up shows is at once the last status; the callbacks tell the way there later."""
         message.status, message.error_code = fate.status, fate.error_code
         if url and not fate.silent:
             ways = ("failed",) if fate.status == "failed" else ("sent", fate.status)
-            self._callbacks.story(url, [_callback(message, status) for status in ways])
+            self._callbacks.story(url, [callback(message, status) for status in ways])
 
     async def _fetch(self, request: web.Request) -> web.Response:
         if not self._authenticated(request):
@@ -239,21 +182,6 @@ class TwilioApi:
     def _authenticated(self, request: web.Request) -> bool:
         given = request.headers.get("Authorization", "").encode()
         return hmac.compare_digest(given, self._authorization) and request.match_info["account"] == self._account_sid
-
-
-def _callback(message: Message, status: str) -> dict[str, str]:
-    parameters = {
-        "AccountSid": message.account_sid,
-        "ApiVersion": "2010-04-01",
-        "From": message.sender or "",
-        "To": message.to,
-        "MessageSid": message.sid,
-        "MessageStatus": status,
-        "SmsSid": message.sid,
-        "SmsStatus": status,
-    }
-    failed = status in {"undelivered", "failed"} and message.error_code is not None
-    return parameters | ({"ErrorCode": str(message.error_code)} if failed else {})
 
 
 def _notification_id(callback_url: str) -> str | None:

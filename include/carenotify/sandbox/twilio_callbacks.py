@@ -10,6 +10,7 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import time
 from dataclasses import dataclass, field
 from random import Random
 from urllib.parse import urlsplit
@@ -39,7 +40,7 @@ def signature(auth_token: str, url: str, parameters: dict[str, str]) -> str:
 
 @dataclass(slots=True)
 class _Endpoint:
-    """What is known of one host: failures in a row, and until when (loop time) it is left alone."""
+    """What is known of one host: failures in a row, and until when (monotonic seconds) it is left alone."""
 
     failures: int = 0
     quiet_until: float = 0.0
@@ -106,6 +107,11 @@ class Callbacks:
         async with self._session.post(url, data=parameters, headers=headers, allow_redirects=False) as answer:
             return answer.status, await answer.text()
 
+    def resting(self, url: str) -> bool:
+        """Whether the endpoint is being left alone because it failed too often."""
+        endpoint = self._endpoints.get(urlsplit(url).netloc)
+        return endpoint is not None and endpoint.quiet_until > time.monotonic()
+
     def _later(self, seconds: float, call: _Call) -> None:
         if self._waiting >= _WAITING_LIMIT:
             self.faults.counted["callbacks:given-up"] += 1
@@ -118,7 +124,7 @@ class Callbacks:
             call = await self._due.get()
             self._waiting -= 1
             endpoint = self._endpoints.setdefault(urlsplit(call.url).netloc, _Endpoint())
-            quiet = endpoint.quiet_until - asyncio.get_running_loop().time()
+            quiet = endpoint.quiet_until - time.monotonic()
             if quiet > 0:
                 self._again(call, quiet + self._dice.random())
             elif not await self._made(call, endpoint):
@@ -137,7 +143,7 @@ class Callbacks:
         endpoint.failures += 1
         if endpoint.failures >= _FAILURES_BEFORE_PAUSE:
             endpoint.failures = 0
-            endpoint.quiet_until = asyncio.get_running_loop().time() + _PAUSE_SECONDS
+            endpoint.quiet_until = time.monotonic() + _PAUSE_SECONDS
         return False
 
     def _again(self, call: _Call, seconds: float) -> None:
