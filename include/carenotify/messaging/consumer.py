@@ -18,7 +18,7 @@ from pika.channel import Channel as AmqpChannel
 
 from carenotify.errors import EnvelopeError
 from carenotify.messaging.envelope import decode_notification_id
-from carenotify.messaging.link import Link
+from carenotify.messaging.link import Link, start_over
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,9 @@ class _Lane:
     def open(self, channel: AmqpChannel, *, consuming: bool) -> None:
         """Use this channel from now on."""
         self.channel = channel
-        channel.add_on_close_callback(lambda closed, _: closed.connection.is_open and closed.connection.close())
+        # A channel that the broker closes, or a queue that it loses, takes the connection along: one way to recover.
+        channel.add_on_close_callback(lambda closed, _: start_over(closed))
+        channel.add_on_cancel_callback(lambda _: start_over(channel))
         channel.basic_qos(prefetch_count=self._prefetch)
         self.consume(consuming)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from pika.adapters.select_connection import IOLoop, SelectConnection
+from pika.channel import Channel as AmqpChannel
 
 from carenotify.errors import BrokerError
 from carenotify.messaging.address import parameters
@@ -112,3 +113,9 @@ class Link:
                 self._user.closed()
             loop.close()
         return opened
+
+
+def start_over(channel: AmqpChannel) -> None:
+    """Close the channel's connection; the link opens a new one, and its user new channels."""
+    if channel.connection.is_open:
+        channel.connection.close()

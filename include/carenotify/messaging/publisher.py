@@ -12,7 +12,7 @@ from pika.channel import Channel as AmqpChannel
 
 from carenotify.errors import BrokerError
 from carenotify.messaging.envelope import Envelope
-from carenotify.messaging.link import Link
+from carenotify.messaging.link import Link, start_over
 from carenotify.messaging.topology import EXCHANGE, queue_name
 
 _PRIORITY = {"high": 9, "medium": 5, "low": 1}
@@ -98,7 +98,7 @@ class Publisher:
         self._channel = channel
         self._next_tag = self._oldest_tag = 1
         # A channel that the broker closes takes the connection with it, so that there is one way to start over.
-        channel.add_on_close_callback(lambda closed, _: closed.connection.is_open and closed.connection.close())
+        channel.add_on_close_callback(lambda closed, _: start_over(closed))
         channel.add_on_return_callback(self._on_return)
         channel.confirm_delivery(self._on_confirm, callback=lambda _: self._ready.set())
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pika.adapters.blocking_connection import BlockingChannel
+
 from carenotify.domain.notification import Channel, Lane
 from carenotify.messaging.address import blocking_channel
 
@@ -51,11 +53,16 @@ def declare(url: str) -> None:
         channel.queue_declare(FAILED_QUEUE, durable=True, arguments=FAILED_ARGUMENTS)
         channel.queue_bind(FAILED_QUEUE, FAILED_EXCHANGE, FAILED_QUEUE)
         for name in lane_queues():
-            channel.queue_declare(name, durable=True, arguments=LANE_ARGUMENTS)
-            channel.queue_bind(name, EXCHANGE, name)
+            _declare_lane(channel, name)
 
 
 def ready_counts(url: str) -> dict[str, int]:
-    """How many messages wait in each lane's queue, unclaimed by any consumer."""
+    """How many messages wait in each lane's queue; a queue that is gone is made again, and holds none."""
     with blocking_channel(url) as channel:
-        return {name: channel.queue_declare(name, passive=True).method.message_count for name in lane_queues()}
+        return {name: _declare_lane(channel, name) for name in lane_queues()}
+
+
+def _declare_lane(channel: BlockingChannel, name: str) -> int:
+    declared = channel.queue_declare(name, durable=True, arguments=LANE_ARGUMENTS)
+    channel.queue_bind(name, EXCHANGE, name)
+    return int(declared.method.message_count)

@@ -6,11 +6,11 @@ from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from tests.integration.conftest import NOON, Hospital, SetClock
 
 from carenotify.app import App
 from carenotify.domain.patient import ContactPoint
 from carenotify.errors import PlanDayError, WindowClosedError
+from tests.integration.ward import NOON, Hospital, SetClock
 
 TODAY = date(2026, 11, 24)
 IN_THREE_DAYS = NOON + timedelta(days=3, hours=2)
@@ -54,7 +54,8 @@ def test_an_appointment_booked_after_the_plan_joins_the_waiting_digest(app: App,
     again = app.reminder_planner.plan(TODAY)
     assert (again.superseded, again.planned) == (1, 1)
     told = hospital.query(
-        "SELECT count(*) FROM notification_appointments JOIN notifications ON id = notification_id WHERE status = 'pending'"
+        "SELECT count(*) FROM notification_appointments JOIN notifications ON id = notification_id"
+        " WHERE status = 'pending'"
     )
     assert told == [(2,)]
 
@@ -111,7 +112,9 @@ def test_what_was_sent_or_failed_is_not_caught_up(app: App, hospital: Hospital, 
     assert app.reminder_planner.plan(TODAY + timedelta(days=1)).planned == 0
 
 
-def test_appointments_inside_the_three_days_are_caught_up_on_and_later_ones_are_not(app: App, hospital: Hospital) -> None:
+def test_appointments_inside_the_three_days_are_caught_up_on_and_later_ones_are_not(
+    app: App, hospital: Hospital
+) -> None:
     hospital.add_patient(mail=None)
     for days in range(-1, 6):
         hospital.add_appointment(f"in-{days}", start=NOON + timedelta(days=days, hours=1))
