@@ -34,7 +34,7 @@ _TRANSPORT: tuple[tuple[type[Exception], str], ...] = (
 class TwilioProvider(Provider):
     """`sender` is a number (E.164), an alphanumeric id, or a messaging service (MG...).
 
-    `public_url` is where Twilio reaches us for status callbacks. `pool_size` is how many connections are kept open.
+    `public_url` is where Twilio reaches us for status callbacks. `threads` is how many connections are kept open.
     """
 
     name: ClassVar[str] = "twilio"
@@ -49,12 +49,12 @@ class TwilioProvider(Provider):
         base_url: str,
         public_url: str,
         timeout_seconds: float = 10.0,
-        pool_size: int = 16,
+        threads: int = 16,
         clock: Clock = system_clock,
     ) -> None:
         if urlsplit(base_url).scheme not in ("http", "https"):
             raise SettingsError("CARENOTIFY_TWILIO_BASE_URL: has to be a http:// or https:// URL")
-        self._http = _KeptConnections(base_url, timeout_seconds=timeout_seconds, connections=pool_size, clock=clock)
+        self._http = _KeptConnections(base_url, timeout_seconds=timeout_seconds, connections=threads, clock=clock)
         self._messages = Client(account_sid, auth_token, http_client=self._http).messages
         self._from = {"messaging_service_sid" if sender.startswith("MG") else "from_": sender}
         self._callback = f"{public_url.rstrip('/')}/carenotify/v1/receipts/twilio?notification_id="
