@@ -16,6 +16,7 @@ from stack.demo import demo
 from stack.down import clean, down
 from stack.errors import StackError
 from stack.progress import say
+from stack.settings import missing_for_workers
 from stack.status import status
 from stack.up import up
 
@@ -24,6 +25,8 @@ def _up(checkout: Checkout, _words: list[str]) -> int:
     system = up(checkout)
     if "CARENOTIFY_PATIENT_API_URL" not in system.settings:
         say("No patient API is set: set CARENOTIFY_PATIENT_API_URL to a FHIR R4 address and run make up again.")
+    if missing := missing_for_workers(system.settings):
+        say(f"No worker was started: set {', '.join(missing)} and run make up again.")
     say()
     status(checkout)
     say(f"  For a shell: . {checkout.run / 'env'}")

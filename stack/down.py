@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import shutil
-import signal
 from pathlib import Path
 
+from stack import postgres, rabbitmq
 from stack.checkout import Checkout
 from stack.errors import StackError
 from stack.lock import only_one
-from stack.postgres import data_folder
 from stack.processes import Processes
 from stack.progress import say, step
 
-_SERVERS = ("postgres", "rabbitmq", "epmd")
+_SERVERS = (postgres.NAME, rabbitmq.NAME, rabbitmq.EPMD)
 _SECONDS = 30
 
 
@@ -29,22 +28,21 @@ def down(checkout: Checkout) -> None:
 def stop_all(processes: Processes) -> None:
     """Stop clients first, then servers, then whatever carries this folder's mark and has no pid file any more."""
     clients = [name for name in processes.names() if name not in _SERVERS]
-    _stop(processes, clients, signal.SIGTERM)
-    _stop(processes, ["rabbitmq"], signal.SIGTERM)
-    _stop(processes, ["postgres"], signal.SIGINT)  # PostgreSQL's fast way; SIGTERM would wait for its clients
-    _stop(processes, ["epmd"], signal.SIGTERM)
-    if killed := processes.kill_leftovers():
+    _stop(processes, clients)
+    _stop(processes, [rabbitmq.NAME, postgres.NAME])
+    _stop(processes, [rabbitmq.EPMD])
+    if killed := processes.kill_orphans():
         say(f"  ok killed what a crash had left: {', '.join(map(str, killed))}")
-    if left := processes.leftovers():
+    if left := processes.orphans():
         raise StackError(f"These processes could not be ended: {', '.join(map(str, left))}")
     say("Nothing runs.")
 
 
-def _stop(processes: Processes, names: list[str], first: signal.Signals) -> None:
+def _stop(processes: Processes, names: list[str]) -> None:
     running = [name for name in names if processes.is_running(name)]
     if running:
         with step(f"stopping {', '.join(running)}"):
-            processes.stop(running, seconds=_SECONDS, first=first)
+            processes.stop(running, seconds=_SECONDS, first={postgres.NAME: postgres.STOP_SIGNAL})
     for name in names:
         processes.forget(name)
 
@@ -54,7 +52,7 @@ def clean(checkout: Checkout) -> None:
     down(checkout)
     if not checkout.run.exists():
         return
-    data = data_folder(checkout.run)
+    data = postgres.data_folder(checkout.run)
     for folder in (data.parent if data.parent != checkout.run else data, checkout.run):
         _remove(folder)
     say(f"Removed {checkout.run}; the packages in {checkout.venv} stay.")

@@ -14,6 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from stack import postgres
 from stack.ports import pick_free
 from stack.postgres import Postgres
 from stack.processes import Processes
@@ -31,17 +32,18 @@ def main(kind: str) -> None:
         print(json.dumps(_start(kind, processes)), flush=True)
         sys.stdin.read()
     finally:
-        processes.stop(["postgres"], seconds=5, first=signal.SIGINT)  # killed, it would leave shared memory behind
-        processes.kill_leftovers()
+        # Killed, PostgreSQL would leave shared memory behind; RabbitMQ would leave nothing that matters here.
+        processes.stop([postgres.NAME], seconds=5, first={postgres.NAME: postgres.STOP_SIGNAL})
+        processes.kill_everything()
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _start(kind: str, processes: Processes) -> dict[str, str]:
     password = secrets.token_hex(8)
     if kind == "postgres":
-        postgres = Postgres(processes, pick_free(), password, durable=False)
-        postgres.start()
-        return {"url": postgres.url("postgres")}
+        server = Postgres(processes, pick_free(), password, durable=False)
+        server.start()
+        return {"url": server.url("postgres")}
     taken: set[int] = set()
     while len(taken) < 5:
         taken.add(pick_free(taken))

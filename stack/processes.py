@@ -8,7 +8,7 @@ import pwd
 import signal
 import subprocess
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from stack.errors import StackError
 # Set on every child and inherited by its children. It does not begin with CARENOTIFY_, where unknown names are refused.
 MARKER = "CARESTACK_RUN_DIR"
 _LAST_LINES = 12
+_KILL_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Running:
 
     pid: int
     started: str
+    parent: int
 
 
 class Processes:
@@ -105,11 +107,14 @@ class Processes:
             return ""
         return "\n".join(f"    {line}" for line in lines[-_LAST_LINES:])
 
-    def stop(self, names: Iterable[str], *, seconds: float, first: signal.Signals = signal.SIGTERM) -> None:
-        """Ask the named processes to end, all at once, and kill the groups of those that have not after `seconds`."""
+    def stop(self, names: Iterable[str], *, seconds: float, first: Mapping[str, signal.Signals] | None = None) -> None:
+        """Ask the named processes to end, all at once, and kill the groups of those that have not after `seconds`.
+
+        `first` names the signal that asks a process, where it is not SIGTERM.
+        """
         ours = {name: pid for name in names if (pid := self.pid(name)) is not None}
-        for pid in ours.values():
-            _signal(pid, first)
+        for name, pid in ours.items():
+            _signal(pid, (first or {}).get(name, signal.SIGTERM))
         deadline = time.monotonic() + seconds
         while any(self.is_running(name) for name in ours) and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -124,22 +129,22 @@ class Processes:
             self._pid_file(name).unlink(missing_ok=True)
             (self._records / f"{name}.json").unlink(missing_ok=True)
 
-    def kill_leftovers(self) -> list[int]:
-        """Kill whatever still carries this folder's marker, for example after a crash, and return those pids."""
-        killed: list[int] = []
-        deadline = time.monotonic() + 10
-        while (left := self.leftovers()) and time.monotonic() < deadline:
-            for pid in left:
-                _signal(pid, signal.SIGKILL)
-            killed.extend(pid for pid in left if pid not in killed)
-            time.sleep(0.05)
-        return killed
+    def orphans(self) -> list[int]:
+        """Pids that carry this folder's marker and do not descend from a process with a pid file, as after a crash."""
+        kept = {self.pid(name) for name in self.names()} | {os.getpid()}
+        return [pid for pid in self._marked() if not kept & _line_of(pid)]
 
-    def leftovers(self) -> list[int]:
-        """Pids of living processes that carry this folder's marker."""
-        mine = {os.getpid(), os.getppid()}
+    def kill_orphans(self) -> list[int]:
+        """Kill every orphan, and return their pids."""
+        return _kill_all(self.orphans)
+
+    def kill_everything(self) -> list[int]:
+        """Kill every process that carries this folder's marker, and return their pids."""
+        return _kill_all(self._marked)
+
+    def _marked(self) -> list[int]:
         pids = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal())
-        return [pid for pid in pids if pid not in mine and running(pid) and self._belongs_here(pid)]
+        return [pid for pid in pids if running(pid) and self._belongs_here(pid)]
 
     def _belongs_here(self, pid: int) -> bool:
         place = Path("/proc") / str(pid)
@@ -170,7 +175,28 @@ def running(pid: int) -> Running | None:
     except OSError:
         return None
     fields = stat.rpartition(")")[2].split()  # the command, in brackets, may hold spaces and brackets itself
-    return None if fields[0] in "ZX" else Running(pid, f"{boot}/{fields[19]}")
+    return None if fields[0] in "ZX" else Running(pid, f"{boot}/{fields[19]}", int(fields[1]))
+
+
+def _line_of(pid: int) -> set[int]:
+    """A pid with its parents up to the first process of all."""
+    line: set[int] = set()
+    while pid and pid not in line:
+        line.add(pid)
+        found = running(pid)
+        pid = found.parent if found else 0
+    return line
+
+
+def _kill_all(find: Callable[[], list[int]]) -> list[int]:
+    killed: list[int] = []
+    deadline = time.monotonic() + _KILL_SECONDS
+    while (left := find()) and time.monotonic() < deadline:
+        for pid in left:
+            _signal(pid, signal.SIGKILL)
+        killed.extend(pid for pid in left if pid not in killed)
+        time.sleep(0.05)
+    return killed
 
 
 def works_in(pid: int, folder: Path) -> bool:

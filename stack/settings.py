@@ -18,6 +18,12 @@ NO_APT = "CARENOTIFY_NO_APT"
 _FOR_THE_STACK = {UI_PORT, AIRFLOW_DATABASE, NO_APT}  # the system itself refuses names that it does not know
 # Names and digests of what we made ourselves, so that a shell which has read `.run/env` does not look like a wish.
 GENERATED = "CARESTACK_GENERATED"
+# What a worker cannot start without, by the provider that asks for it.
+_PROVIDER_NEEDS = {
+    "smtp": ("CARENOTIFY_SMTP_URL", "CARENOTIFY_EMAIL_FROM"),
+    "twilio": ("CARENOTIFY_TWILIO_ACCOUNT_SID", "CARENOTIFY_TWILIO_AUTH_TOKEN", "CARENOTIFY_TWILIO_FROM"),
+}
+_PROVIDERS = {"CARENOTIFY_EMAIL_PROVIDERS": "smtp", "CARENOTIFY_SMS_PROVIDERS": "twilio"}
 _OURS = ("CARENOTIFY_", "AIRFLOW_CONN_")
 
 
@@ -139,6 +145,13 @@ def _python_path(checkout: Checkout, wished: Mapping[str, str]) -> dict[str, str
     hosts = [wished.get("no_proxy") or wished.get("NO_PROXY") or "", "127.0.0.1,localhost"]
     no_proxy = ",".join(host for host in hosts if host)
     return {"PYTHONPATH": ":".join([include, *others]), "NO_PROXY": no_proxy, "no_proxy": no_proxy}
+
+
+def missing_for_workers(chosen: Mapping[str, str]) -> list[str]:
+    """The settings that the workers need and that nobody has set."""
+    first = [chosen.get(name, default).partition(",")[0].strip() for name, default in _PROVIDERS.items()]
+    needed = [name for provider in first for name in _PROVIDER_NEEDS.get(provider, ())]
+    return [name for name in needed if name not in chosen]
 
 
 def child_environment(wished: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, str]:

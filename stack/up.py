@@ -11,8 +11,9 @@ from stack.checkout import Checkout
 from stack.errors import StackError
 from stack.lock import only_one
 from stack.loopback import answers_ok
+from stack.processes import Processes
 from stack.progress import say
-from stack.settings import fingerprint
+from stack.settings import fingerprint, missing_for_workers
 from stack.steps import Steps
 from stack.system import SANDBOX, System, make_run_folder
 from stack.waiting import wait_until
@@ -26,12 +27,14 @@ def up(checkout: Checkout, *, demo: bool = False) -> System:
     make_run_folder(checkout.run)
     with only_one(checkout.run / "lock"):
         packages.check_disk(checkout)
+        Processes(checkout.run).kill_orphans()
         system = System(checkout, demo=demo)
         install_system(system)
         _ = system.places  # a port that the user fixed and that is taken shows here, before anything is started
         with Steps() as steps:
+            system.write_environment()
+            _stop_surplus_workers(system)
             _start_all(system, steps)
-        system.write_environment()
     return system
 
 
@@ -58,8 +61,15 @@ def _start_all(system: System, steps: Steps) -> None:
     )
     sandbox = [steps.run("sandbox", lambda: _start_sandbox(system), after=[python])] if system.with_sandbox else []
     steps.run("Airflow", lambda: start_airflow(system), after=[prepared, tables])
-    for name in system.workers:
+    for name in () if missing_for_workers(system.settings) else system.workers:
         steps.run(name, _worker_start(system, name), after=[tables, *broker, *sandbox])
+
+
+def _stop_surplus_workers(system: System) -> None:
+    names = system.processes.names()
+    system.processes.stop(
+        [name for name in names if name.startswith("worker-") and name not in system.workers], seconds=25
+    )
 
 
 def start_postgres(system: System) -> None:
