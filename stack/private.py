@@ -1,4 +1,4 @@
-"""A server for as long as somebody holds its standard input: `python -m stack.private postgres|rabbitmq`.
+"""A server for as long as somebody holds its standard input: `python -m stack.private postgres|rabbitmq [--durable]`.
 
 Prints one JSON line with its address when it is ready, and stops it and removes its folder when the input closes.
 So nothing is left behind even when the tests that asked for it are killed.
@@ -21,7 +21,7 @@ from stack.processes import Processes
 from stack.rabbitmq import RabbitMQ, RabbitPorts
 
 
-def main(kind: str) -> None:
+def main(kind: str, *, durable: bool) -> None:
     """Start the server, say where it is, wait, and tidy up."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the closed input is the one way to end
@@ -29,7 +29,7 @@ def main(kind: str) -> None:
     folder.chmod(0o755)  # the postgres account must get in
     processes = Processes(folder)
     try:
-        print(json.dumps(_start(kind, processes)), flush=True)
+        print(json.dumps(_start(kind, processes, durable=durable)), flush=True)
         sys.stdin.read()
     finally:
         # Killed, PostgreSQL would leave shared memory behind; RabbitMQ would leave nothing that matters here.
@@ -38,10 +38,10 @@ def main(kind: str) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _start(kind: str, processes: Processes) -> dict[str, str]:
+def _start(kind: str, processes: Processes, *, durable: bool) -> dict[str, str]:
     password = secrets.token_hex(8)
     if kind == "postgres":
-        server = Postgres(processes, pick_free(), password, durable=False)
+        server = Postgres(processes, pick_free(), password, durable=durable)
         server.start()
         return {"url": server.url("postgres")}
     taken: set[int] = set()
@@ -53,4 +53,4 @@ def _start(kind: str, processes: Processes) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], durable="--durable" in sys.argv)
