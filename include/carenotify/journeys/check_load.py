@@ -12,7 +12,7 @@ from carenotify.domain.clock import Clock
 from carenotify.domain.instant import read_instant
 from carenotify.errors import LoadHeldError
 from carenotify.storage.database import Database
-from carenotify.storage.ingest_runs import settle_run
+from carenotify.storage.ingest_runs import read_run, settle_run
 from carenotify.storage.patients import known_patient_ids
 from carenotify.storage.quarantine import quarantine_rows
 from carenotify.storage.staging import StagedRow, Verdict, judge_rows, staged_rows
@@ -31,11 +31,16 @@ def check_load(
 
     A row that breaks an appointment rule is rejected; of a row with a bad address only the address is left out; both
     are kept in quarantine. Raises LoadHeldError, after marking the load held, when the share of rejected rows or of
-    bad addresses is over the limit, or when a rule could not be run. Great Expectations takes seconds to import.
+    bad addresses is over the limit, or when a rule could not be run. A load that is loaded already stays as it is.
+    Great Expectations takes seconds to import.
     """
     from carenotify.quality.frames import Frames
     from carenotify.quality.gate import Gate
 
+    with database.transaction() as transaction:
+        run = read_run(transaction, run_id)
+    if run.status == "loaded":
+        return run.counts
     frames = Frames(now=clock())
     duplicates = _read(database, run_id, frames)
     with database.transaction() as transaction:

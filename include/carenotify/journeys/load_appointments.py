@@ -63,7 +63,7 @@ def load_appointments(database: Database, *, run_id: str, max_changes: int, cloc
 
 
 def _refuse(transaction: Transaction, run: IngestRun) -> None:
-    if run.status not in {"running", "released"}:
+    if run.status not in {"running", "released", "failed"}:
         raise LoadHeldError(f"load {run.id} is {run.status} ({run.reason}) and is not loaded")
     if "unchecked" in count_by_verdict(transaction, run.id) or "rows" not in run.counts:
         raise LoadHeldError(f"load {run.id} has not been through the quality gate")

@@ -68,6 +68,7 @@ CREATE TABLE staging_appointments (
     PRIMARY KEY (run_id, row_id)
 );
 CREATE INDEX staging_by_part ON staging_appointments (run_id, part);
+CREATE INDEX staging_by_appointment ON staging_appointments (run_id, appointment_id);
 
 CREATE TABLE quarantine (
     id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -1,0 +1,250 @@
+"""Copy appointments and contact details from the hospital's FHIR API to PostgreSQL, every half hour."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pendulum
+from airflow.providers.common.sql.operators.sql import SQLCheckOperator
+from airflow.sdk import CronTriggerTimetable, Param, TriggerRule, dag, get_current_context, task
+from airflow.sdk.exceptions import AirflowFailException
+
+from carenotify.app import App, build_app
+from carenotify.config import load_settings
+from carenotify.domain.window import local_day
+from carenotify.errors import LoadHeldError, SourceAnswerError
+from failure_mail import mail_failures
+
+SETTINGS = load_settings()
+ZONE = str(SETTINGS.timezone)
+
+WHAT_TO_DO = (
+    "the last good copy of the appointments stays in use. If the load is held, its reason stands in the log of "
+    "check_load or load_appointments; start the DAG with release_run_id set to that run's id to let it in after all. "
+    "If days did not come whole, the next run fetches them again."
+)
+
+# A load is true when it is marked so, and when every row that it let through is in the live table.
+COUNTS_AGREE = """
+SELECT run.status = 'loaded',
+    (run.counts->>'new')::int + (run.counts->>'changed')::int + (run.counts->>'changed_past')::int
+        + (run.counts->>'unchanged')::int + (run.counts->>'stale')::int + (run.counts->>'unscheduled')::int
+        = (run.counts->>'rows')::int - (run.counts->>'rejected')::int,
+    (SELECT count(*) FROM carenotify.appointments AS known WHERE known.fetched_at >= run.started_at)
+        >= (run.counts->>'new')::int,
+    NOT EXISTS (SELECT FROM carenotify.staging_appointments AS staged WHERE staged.run_id = run.id)
+FROM carenotify.ingest_runs AS run WHERE run.id = '{{ run_id }}'
+"""
+
+
+@contextmanager
+def _app() -> Iterator[App]:
+    with closing(build_app(application="ingest_appointments")) as app:
+        yield app
+
+
+@contextmanager
+def _no_retry_when_final() -> Iterator[None]:
+    """A held load waits for a person and a foreign answer for a mended API: trying again soon helps neither."""
+    try:
+        yield
+    except (LoadHeldError, SourceAnswerError) as error:
+        raise AirflowFailException(str(error)) from None
+
+
+def _source(app: App) -> Any:
+    """The patient API over the session of Airflow's connection, which holds its credentials."""
+    from airflow.providers.http.hooks.http import HttpHook
+
+    from carenotify.sources.fhir_r4 import open_fhir_r4
+
+    hook = HttpHook(method="GET", http_conn_id="patient_api")
+    session = hook.get_conn()
+    return open_fhir_r4(app.settings, session=session, base_url=hook.base_url)
+
+
+def _first_day(context: Any, app: App) -> date:
+    """The asked-for day, else the run's own; only a manual run without a date has to look at the clock."""
+    asked, logical_date = context["params"]["first_day"], context.get("logical_date")
+    if asked:
+        return date.fromisoformat(asked)
+    return local_day(app.clock() if logical_date is None else logical_date, app.settings.timezone)
+
+
+@task.branch
+def choose_way() -> str:
+    """Release a held load when the form names one, else load."""
+    return "release_load" if get_current_context()["params"]["release_run_id"] else "start_load"
+
+
+@task
+def start_load() -> list[str]:
+    """Register the load; gives the days to fetch."""
+    from carenotify.journeys.start_load import start_load
+
+    context = get_current_context()
+    with _app() as app:
+        ahead = context["params"]["days_ahead"]
+        days = start_load(
+            app.database,
+            run_id=context["run_id"],
+            first_day=_first_day(context, app),
+            days=1 + (app.settings.ingest_days_ahead if ahead is None else ahead),
+            clock=app.clock,
+        )
+    return [day.isoformat() for day in days]
+
+
+@task(map_index_template="{{ day }}", max_active_tis_per_dagrun=4)
+def fetch_day(day: str) -> dict[str, Any]:
+    """Copy one local day into staging."""
+    from carenotify.journeys.fetch_day import fetch_day
+
+    context = get_current_context()
+    context["day"] = day  # type: ignore[typeddict-unknown-key]
+    with _app() as app, _no_retry_when_final():
+        return fetch_day(
+            app.database, _source(app), run_id=context["run_id"], day=date.fromisoformat(day), clock=app.clock
+        )
+
+
+@task
+def fetch_updates() -> dict[str, Any]:
+    """Copy what changed since the last good load, on whatever day."""
+    from carenotify.journeys.fetch_updates import fetch_updates
+
+    with _app() as app, _no_retry_when_final():
+        return fetch_updates(app.database, _source(app), run_id=get_current_context()["run_id"], clock=app.clock)
+
+
+@task(trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS)
+def fetch_missing() -> dict[str, int]:
+    """Ask by id for known appointments that did not come. Goes on with the days that came."""
+    from carenotify.journeys.fetch_missing import fetch_missing
+
+    with _app() as app:
+        return fetch_missing(
+            app.database,
+            _source(app),
+            run_id=get_current_context()["run_id"],
+            timezone=app.settings.timezone,
+            clock=app.clock,
+        )
+
+
+@task
+def check_load() -> dict[str, int]:
+    """The quality gate."""
+    from carenotify.journeys.check_load import check_load
+
+    with _app() as app, _no_retry_when_final():
+        return check_load(
+            app.database,
+            run_id=get_current_context()["run_id"],
+            max_bad_share=app.settings.max_bad_share,
+            docs_path=Path(app.settings.data_docs_path),
+            clock=app.clock,
+        )
+
+
+@task
+def load_appointments() -> dict[str, int]:
+    """Make the load true."""
+    from carenotify.journeys.load_appointments import load_appointments
+
+    with _app() as app, _no_retry_when_final():
+        return load_appointments(
+            app.database,
+            run_id=get_current_context()["run_id"],
+            max_changes=app.settings.max_changes_per_load,
+            clock=app.clock,
+        )
+
+
+@task
+def release_load() -> dict[str, int]:
+    """Let a held load in, because a person has looked at it."""
+    from carenotify.journeys.release_load import release_load
+
+    with _app() as app, _no_retry_when_final():
+        run_id = get_current_context()["params"]["release_run_id"]
+        return release_load(app.database, run_id=run_id, clock=app.clock)
+
+
+@task(trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS, retries=0)
+def close_load() -> None:
+    """Fail the run when it is not loaded, or when a day did not come whole, after the good days were loaded."""
+    from carenotify.journeys.close_load import close_load
+
+    with _app() as app:
+        problems = close_load(app.database, run_id=get_current_context()["run_id"], clock=app.clock)
+    if problems:
+        raise AirflowFailException("; ".join(problems))
+
+
+@dag(
+    schedule=CronTriggerTimetable("*/30 * * * *", timezone=ZONE),
+    start_date=pendulum.datetime(2026, 1, 1, tz=ZONE),
+    catchup=False,
+    max_active_runs=1,
+    tags=["appointments", "data in"],
+    doc_md=(
+        "Fetches today and the days ahead from the patient API, each day as a mapped task, and what changed since the "
+        "last good load; asks by id for what vanished; passes all of it through the quality gate; loads it in one "
+        "transaction. A day that fails does not stop the others. A load with too many bad rows or changes is held: "
+        "start this DAG with `release_run_id` to let it in."
+    ),
+    default_args={
+        "retries": 3,
+        "retry_delay": timedelta(seconds=15),
+        "retry_exponential_backoff": 2.0,
+        "max_retry_delay": timedelta(minutes=5),
+        "execution_timeout": timedelta(minutes=30),
+    },
+    params={
+        "first_day": Param(
+            None,
+            type=["null", "string"],
+            format="date",
+            title="First day",
+            description="The hospital's day to start with; empty: the day of the run.",
+        ),
+        "days_ahead": Param(
+            None,
+            type=["null", "integer"],
+            minimum=0,
+            maximum=366,
+            title="Days ahead",
+            description="How many days after the first one; empty: CARENOTIFY_INGEST_DAYS_AHEAD.",
+        ),
+        "release_run_id": Param(
+            None,
+            type=["null", "string"],
+            title="Held load to release",
+            description="The run id of a held load that is to be taken over after all; nothing is fetched then.",
+        ),
+    },
+    on_failure_callback=mail_failures(SETTINGS, what_to_do=WHAT_TO_DO),
+)
+def ingest_appointments() -> None:
+    """Wire the steps."""
+    started = start_load()
+    choose_way() >> [started, release_load()]
+    updates, missing, checked, loaded, closed = (
+        fetch_updates(),
+        fetch_missing(),
+        check_load(),
+        load_appointments(),
+        close_load(),
+    )
+    counts_agree = SQLCheckOperator(task_id="counts_agree", conn_id="carenotify_db", sql=COUNTS_AGREE)
+    started >> updates
+    [fetch_day.expand(day=started), updates] >> missing >> checked >> loaded >> counts_agree
+    [started, loaded] >> closed
+
+
+ingest_appointments()
