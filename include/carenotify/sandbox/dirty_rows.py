@@ -76,7 +76,7 @@ def write_dirty_row(ward: Ward, defect: str) -> None:
         row.patient_id = resources.reference_of(row.resource, "Patient")
     elif defect in BROKEN_CONTACTS:
         system, value = BROKEN_CONTACTS[defect]
-        row = ward.book(ward.admit({"system": system, "value": value, "use": "home"}, reason="no_address"))
+        row = ward.book(ward.admit({"system": system, "value": value, "use": "home"}, reason="no_contact"))
     else:
         row = ward.book(ward.admit({"system": "phone", "value": "012", "use": "mobile"}, ward.registry.email()))
     row.defect = defect

@@ -41,11 +41,11 @@ def _family_on_one_phone(ward: Ward) -> None:
 
 
 def _no_contact(ward: Ward) -> None:
-    ward.book(ward.admit(reason="no_address"))
+    ward.book(ward.admit(reason="no_contact"))
 
 
 def _landline_only(ward: Ward) -> None:
-    ward.book(ward.admit(ward.registry.landline(), reason="no_address"))
+    ward.book(ward.admit(ward.registry.landline(), reason="no_usable_address"))
 
 
 def _landline_and_email(ward: Ward) -> None:
@@ -103,7 +103,7 @@ def _waitlist_without_start(ward: Ward) -> None:
 
 
 def _old_phone_only(ward: Ward) -> None:
-    ward.book(ward.admit(ward.registry.mobile(use="old"), reason="no_address"))
+    ward.book(ward.admit(ward.registry.mobile(use="old"), reason="no_usable_address"))
 
 
 def _old_and_new_phone(ward: Ward) -> None:
@@ -112,7 +112,7 @@ def _old_and_new_phone(ward: Ward) -> None:
 
 def _expired_email_only(ward: Ward) -> None:
     ended = {"end": (ward.updated - timedelta(days=100)).date().isoformat()}
-    ward.book(ward.admit(ward.registry.email(period=ended), reason="no_address"))
+    ward.book(ward.admit(ward.registry.email(period=ended), reason="no_usable_address"))
 
 
 def _expired_and_current_email(ward: Ward) -> None:

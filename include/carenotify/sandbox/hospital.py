@@ -15,7 +15,7 @@ from carenotify.sandbox import resources
 from carenotify.sandbox.dirty_rows import DEFECTS, write_dirty_row
 from carenotify.sandbox.hard_cases import CASES
 from carenotify.sandbox.resources import Resource
-from carenotify.sandbox.ward import Row, Ward, Wish
+from carenotify.sandbox.ward import NOT_TOLD, Row, Ward, Wish
 
 DAYS_BEFORE = 3
 HORIZON_DAYS = 14
@@ -43,6 +43,7 @@ class Hospital:
     rows: dict[str, Row]
     wishes: dict[str, Wish]
     survivors: dict[str, str]
+    reasons: dict[str, str]
     cases: dict[str, list[str]]
 
     def expected(self, day: date | None = None) -> Expected:
@@ -53,8 +54,8 @@ class Hospital:
         for appointment_id, row in self.rows_of(day or self.reminder_day):
             if row.reason == "quarantined":
                 quarantined[appointment_id] = row.defect or ""
-            if row.patient_id not in self.patients:
-                continue
+            if row.patient_id not in self.patients or (row.defect is None and "start" not in row.resource):
+                continue  # who waits without a time stands on no day
             person = self.survivors.get(row.patient_id, row.patient_id)
             if row.reason is None:
                 told.add(person)
@@ -96,9 +97,12 @@ class Hospital:
             resources.move_to(row.resource, self.locations[fields["location"]])
         if "status" in fields:
             row.resource["status"] = fields["status"]
-            row.reason = None if fields["status"] == "booked" else fields["status"]
+            row.reason = NOT_TOLD.get(fields["status"], "past") or self._reason_of_patient(row)
         _touch(row.resource, now)
         return row.resource
+
+    def _reason_of_patient(self, row: Row) -> str | None:
+        return self.reasons.get(row.patient_id or "")
 
     def _move(self, row: Row, start: datetime, end: str | None) -> None:
         if start.tzinfo is None:
@@ -137,6 +141,7 @@ def build_hospital(
         rows=ward.rows,
         wishes=ward.wishes,
         survivors=ward.survivors,
+        reasons=ward.reasons,
         cases=ward.cases,
     )
 

@@ -15,12 +15,23 @@ from carenotify.sandbox.resources import Resource
 _LANGUAGES = ("de", "en", "fr", "tr")
 _LANGUAGE_WEIGHTS = (0.78, 0.16, 0.03, 0.03)
 
+# Statuses that an appointment may still have before its day, and why such a one is not told about.
+NOT_TOLD = {
+    "booked": None,
+    "cancelled": "cancelled",
+    "noshow": "no_show",
+    "entered-in-error": "entered_in_error",
+    "proposed": "not_booked",
+    "pending": "not_booked",
+    "waitlist": "not_booked",
+}
+
 
 @dataclass(slots=True)
 class Row:
     """One appointment. `indexed_at` is what date searches go by, also when the start itself is broken.
 
-    `reason` is why nobody should be told about it (None: tell); `defect` names what is dirty about it.
+    `reason` is why nobody should be told about it (None: tell), in the words of the plan; `defect` names what is dirty.
     """
 
     resource: Resource
@@ -100,7 +111,7 @@ class Ward:
             clinical=self.rng.choice(resources.CLINICAL_TEXTS),
             updated=self.updated + timedelta(seconds=len(self.rows)),
         )
-        reason = status if status != "booked" else self.reasons.get(patient_id)
+        reason = NOT_TOLD[status] or self.reasons.get(patient_id)
         row = Row(resource, patient_id, start.astimezone(UTC), reason)
         self.rows[appointment_id] = row
         return row

@@ -134,8 +134,8 @@ def test_the_truth_names_each_patient_once_and_every_reason(large: Hospital) -> 
     assert not truth.told & truth.skipped.keys()
     assert truth.told <= large.patients.keys()
     assert set(truth.skipped.values()) == {
-        *("no_address", "opted_out", "deceased", "cancelled", "noshow", "entered-in-error"),
-        *("proposed", "pending", "waitlist", "quarantined"),
+        *("no_contact", "no_usable_address", "opted_out", "deceased"),
+        *("cancelled", "no_show", "entered_in_error", "not_booked", "quarantined"),
     }
     assert set(truth.quarantined.values()) == set(BROKEN_ROWS)
 
@@ -185,6 +185,21 @@ def test_a_cancelled_appointment_changes_the_truth() -> None:
     assert patient in hospital.expected().told
     hospital.change(key, datetime.now(BERLIN), status="cancelled")
     assert hospital.expected().skipped[patient or ""] == "cancelled"
+    hospital.change(key, datetime.now(BERLIN), status="booked")
+    assert patient in hospital.expected().told
+
+
+def test_a_booking_for_somebody_who_died_is_still_not_told() -> None:
+    hospital = built(50)
+    key = hospital.cases["deceased_date"][0]
+    hospital.change(key, datetime.now(BERLIN), status="booked")
+    assert hospital.expected().skipped[hospital.rows[key].patient_id or ""] == "deceased"
+
+
+def test_who_waits_without_a_time_stands_on_no_day(large: Hospital) -> None:
+    waiting = {large.rows[key].patient_id for key in large.cases["waitlist_without_start"]}
+    truth = large.expected()
+    assert not waiting & (truth.told | truth.skipped.keys())
 
 
 def test_a_move_to_a_time_without_offset_is_refused() -> None:
