@@ -8,6 +8,7 @@ if sys.version_info < (3, 11):  # noqa: UP036  # before anything is imported tha
     sys.exit(f"carenotify needs Python 3.11 or later and this is {sys.version.split()[0]}; try: make PYTHON=python3.12")
 
 import os
+import shlex
 from collections.abc import Callable
 
 from stack import checks
@@ -29,7 +30,7 @@ def _up(checkout: Checkout, _words: list[str]) -> int:
         say(f"No worker was started: set {', '.join(missing)} and run make up again.")
     say()
     status(checkout)
-    say(f"  For a shell: . {checkout.run / 'env'}")
+    say(f"  For a shell: . {shlex.quote(str(checkout.run / 'env'))}")
     return 0
 
 

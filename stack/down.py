@@ -42,7 +42,9 @@ def _stop(processes: Processes, names: list[str]) -> None:
     running = [name for name in names if processes.is_running(name)]
     if running:
         with step(f"stopping {', '.join(running)}"):
-            processes.stop(running, seconds=_SECONDS, first={postgres.NAME: postgres.STOP_SIGNAL})
+            killed = processes.stop(running, seconds=_SECONDS, first={postgres.NAME: postgres.STOP_SIGNAL})
+        if killed:
+            say(f"       did not end within {_SECONDS} s and had to be killed: {', '.join(killed)}")
     for name in names:
         processes.forget(name)
 

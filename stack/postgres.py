@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stack.errors import StackError
-from stack.processes import Processes, as_account, works_in
+from stack.kernel import works_in
+from stack.processes import Processes, as_account
 from stack.waiting import wait_until
 
 OLDEST = 15

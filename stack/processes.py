@@ -9,25 +9,16 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from stack.errors import StackError
+from stack.kernel import line_of, running
 
 # Set on every child and inherited by its children. It does not begin with CARENOTIFY_, where unknown names are refused.
 MARKER = "CARESTACK_RUN_DIR"
 _LAST_LINES = 12
 _KILL_SECONDS = 10
-
-
-@dataclass(frozen=True)
-class Running:
-    """A process as the kernel knows it: the pid with the start time cannot be mistaken after the pid is reused."""
-
-    pid: int
-    started: str
-    parent: int
 
 
 class Processes:
@@ -107,21 +98,31 @@ class Processes:
             return ""
         return "\n".join(f"    {line}" for line in lines[-_LAST_LINES:])
 
-    def stop(self, names: Iterable[str], *, seconds: float, first: Mapping[str, signal.Signals] | None = None) -> None:
+    def stop(
+        self, names: Iterable[str], *, seconds: float, first: Mapping[str, signal.Signals] | None = None
+    ) -> list[str]:
         """Ask the named processes to end, all at once, and kill the groups of those that have not after `seconds`.
 
-        `first` names the signal that asks a process, where it is not SIGTERM.
+        `first` names the signal that asks a process, where it is not SIGTERM. They are asked a second time half way,
+        which Airflow takes as leave to drop what it waits for. Returns the names of those that had to be killed.
         """
         ours = {name: pid for name in names if (pid := self.pid(name)) is not None}
-        for name, pid in ours.items():
-            _signal(pid, (first or {}).get(name, signal.SIGTERM))
-        deadline = time.monotonic() + seconds
-        while any(self.is_running(name) for name in ours) and time.monotonic() < deadline:
-            time.sleep(0.05)
+        for _ in range(2):
+            for name in filter(self.is_running, ours):
+                _signal(ours[name], (first or {}).get(name, signal.SIGTERM))
+            self._wait_for_end(ours, seconds / 2)
+        killed = [name for name in ours if self.is_running(name)]
         for pid in ours.values():
             _kill_group(pid)
-        for name in names:
+        self._wait_for_end(ours, _KILL_SECONDS)
+        for name in ours:
             self.forget(name)
+        return killed
+
+    def _wait_for_end(self, names: Iterable[str], seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while any(self.is_running(name) for name in names) and time.monotonic() < deadline:
+            time.sleep(0.05)
 
     def forget(self, name: str) -> None:
         """Remove the pid file of a process that is gone."""
@@ -132,7 +133,7 @@ class Processes:
     def orphans(self) -> list[int]:
         """Pids that carry this folder's marker and do not descend from a process with a pid file, as after a crash."""
         kept = {self.pid(name) for name in self.names()} | {os.getpid()}
-        return [pid for pid in self._marked() if not kept & _line_of(pid)]
+        return [pid for pid in self._marked() if not kept & line_of(pid)]
 
     def kill_orphans(self) -> list[int]:
         """Kill every orphan, and return their pids."""
@@ -167,25 +168,11 @@ class Processes:
         return self._pids / f"{name}.pid"
 
 
-def running(pid: int) -> Running | None:
-    """The living process of that pid; None when there is none, or only a zombie that nobody has collected."""
-    try:
-        stat = (Path("/proc") / str(pid) / "stat").read_text()
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return None
-    fields = stat.rpartition(")")[2].split()  # the command, in brackets, may hold spaces and brackets itself
-    return None if fields[0] in "ZX" else Running(pid, f"{boot}/{fields[19]}", int(fields[1]))
-
-
-def _line_of(pid: int) -> set[int]:
-    """A pid with its parents up to the first process of all."""
-    line: set[int] = set()
-    while pid and pid not in line:
-        line.add(pid)
-        found = running(pid)
-        pid = found.parent if found else 0
-    return line
+def as_account(account: pwd.struct_passwd | None) -> dict[str, Any]:
+    """The arguments that make subprocess run a command under another account; none for our own."""
+    if account is None:
+        return {}
+    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
 
 
 def _kill_all(find: Callable[[], list[int]]) -> list[int]:
@@ -197,21 +184,6 @@ def _kill_all(find: Callable[[], list[int]]) -> list[int]:
         killed.extend(pid for pid in left if pid not in killed)
         time.sleep(0.05)
     return killed
-
-
-def works_in(pid: int, folder: Path) -> bool:
-    """Whether the process of that pid lives and has `folder` as its working directory."""
-    try:
-        return running(pid) is not None and (Path("/proc") / str(pid) / "cwd").resolve() == folder.resolve()
-    except OSError:
-        return False
-
-
-def as_account(account: pwd.struct_passwd | None) -> dict[str, Any]:
-    """The arguments that make subprocess run a command under another account; none for our own."""
-    if account is None:
-        return {}
-    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

@@ -128,6 +128,7 @@ def make_run_folder(run: Path) -> Path:
         ) from error
     if run.stat().st_uid != os.geteuid():
         raise StackError(f"{run} belongs to another account; use that account, or its `make clean` first.")
+    run.chmod(0o711)  # the postgres account must get through; nobody else needs to look
     return run
 
 
