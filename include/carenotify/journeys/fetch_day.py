@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from carenotify.domain.clock import Clock
-from carenotify.errors import SourceUnavailableError
+from carenotify.errors import SourceAnswerError, SourceUnavailableError
 from carenotify.journeys.stage_pages import Staged, stage_pages
 from carenotify.sources.base import AppointmentSource
 from carenotify.storage.database import Database
@@ -48,7 +48,9 @@ def _worth_asking_again(first: Staged) -> bool:
 
 
 def _complete_together(passes: list[Staged]) -> bool:
-    """What one pass missed, the other may have brought; only a stated total can tell."""
+    """What one pass missed, the other may have brought; only a stated total can tell, of a server in its senses."""
+    if any(isinstance(done.error, SourceAnswerError) for done in passes):
+        return False
     found = set[str]().union(*(done.found for done in passes))
     totals = [done.total for done in passes if done.total is not None]
     return bool(totals) and len(found) + max(done.nameless for done in passes) >= max(totals)

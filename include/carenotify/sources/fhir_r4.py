@@ -24,6 +24,8 @@ from carenotify.sources.fhir_patient import read_patient
 
 _INCLUDES = ("Appointment:patient", "Appointment:location")
 _MERGE_CHAIN = 5
+# A server may answer a page that is empty after its own filtering, but not this many in a row.
+_IDLE_PAGES = 10
 _FHIR_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 
 
@@ -32,6 +34,29 @@ class _Records:
     """Resources that came beside the appointments, by type and id; None is what the server does not know."""
 
     known: dict[tuple[str, str], dict[str, Any] | None] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Trail:
+    """Where a search has been, to find out a server that pages forever."""
+
+    page_limit: int
+    urls: set[str] = field(default_factory=set)
+    found: set[str | None] = field(default_factory=set)
+    pages: int = 0
+    idle_pages: int = 0
+
+    def refuse_endless(self, page: Page, next_url: str | None) -> None:
+        """Raise SourceAnswerError for a link met before, many pages that bring nothing new, or too many pages."""
+        found = {row.appointment_id for row in page.rows}
+        self.pages += 1
+        self.idle_pages = 0 if found - self.found else self.idle_pages + 1
+        self.found |= found
+        if next_url is None:
+            return
+        if next_url in self.urls or self.idle_pages >= _IDLE_PAGES or self.pages >= self.page_limit:
+            raise SourceAnswerError(f"the patient API pages forever: stopped after {self.pages} pages")
+        self.urls.add(next_url)
 
 
 class FhirR4Source(AppointmentSource):
@@ -68,25 +93,19 @@ class FhirR4Source(AppointmentSource):
         return None if resource is None else self._completed(read_appointment(resource), records)
 
     def _search(self, criteria: Mapping[str, Any]) -> Iterator[Page]:
-        records = _Records()
+        records, trail = _Records(), _Trail(self._page_limit)
         url: str | None = f"{self._http.base_url}/Appointment"
         params: dict[str, Any] | None = {**criteria, "_include": list(_INCLUDES), "_count": self._page_size}
-        seen: set[str] = set()
         while url is not None:
             bundle = self._http.get(url, params=params, expected="Bundle")
-            if bundle is None and seen:
+            if bundle is None and params is None:
                 raise SourceUnavailableError("the patient API forgot the search while its pages were fetched")
             if bundle is None:
                 raise SourceAnswerError("the patient API has no Appointment search at its address (HTTP 404)")
-            yield self._page(bundle, records)
+            page = self._page(bundle, records)
+            yield page
             url, params = self._next_url(bundle), None
-            self._refuse_endless(url, seen)
-
-    def _refuse_endless(self, url: str | None, seen: set[str]) -> None:
-        if url is not None and (url in seen or len(seen) >= self._page_limit):
-            raise SourceAnswerError(f"the patient API pages forever: stopped after {len(seen) + 1} pages")
-        if url is not None:
-            seen.add(url)
+            trail.refuse_endless(page, url)
 
     def _next_url(self, bundle: dict[str, Any]) -> str | None:
         """`link[next]` as it stands: it is opaque (http://hl7.org/fhir/R4/http.html#paging). Never to another host."""
