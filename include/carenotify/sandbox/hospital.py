@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
+from itertools import islice
 from random import Random
 from zoneinfo import ZoneInfo
 
@@ -171,7 +172,7 @@ def _write_cases(ward: Ward, appointments: int) -> None:
 def _noted(ward: Ward, name: str, write: Callable[[], None]) -> None:
     before = len(ward.rows)
     write()
-    ward.cases.setdefault(name, []).extend(list(ward.rows)[before:])
+    ward.cases.setdefault(name, []).extend(islice(reversed(ward.rows), len(ward.rows) - before))
 
 
 def _write_plain(ward: Ward) -> None:
