@@ -77,10 +77,10 @@ class _MailHandler(socketserver.StreamRequestHandler):
                 return
             if command == "DATA" and "DATA" not in self.world.script:
                 mail = b"".join(iter(self.rfile.readline, b".\r\n"))
-                if not self._reply("CONTENT"):
-                    return
                 if "CONTENT" not in self.world.script:
                     self.world.mails.append(mail)
+                if not self._reply("CONTENT"):
+                    return
                 taken += 1
                 if taken == self.world.mails_per_connection:
                     return
