@@ -1,4 +1,7 @@
-"""Where the parts are put together, and nowhere else. Each is made on first use, so an app costs nothing to build."""
+"""Where the parts are put together, and nowhere else. Each is made on first use, so an app costs nothing to build.
+
+What takes long to import is imported where it is made: a DAG's task needs no provider, a worker no source.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,9 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import cached_property
 
+import requests
+
 from carenotify.channels.base import Provider
-from carenotify.channels.email.smtp import SmtpProvider
-from carenotify.channels.sms.twilio import TwilioProvider
 from carenotify.config import PREFIX, Settings, load_settings
 from carenotify.domain.clock import Clock, system_clock
 from carenotify.domain.notification import Channel
@@ -21,6 +24,7 @@ from carenotify.journeys.relay_due import Relay
 from carenotify.journeys.seed_templates import seed_templates
 from carenotify.messaging.consumer import Consumer, Delivery
 from carenotify.messaging.publisher import Publisher
+from carenotify.sources.base import AppointmentSource
 from carenotify.storage.database import Database
 from carenotify.storage.sealed import Sealer
 
@@ -64,6 +68,15 @@ class App:
         url = self.settings.broker_url.get_secret_value()
         return Consumer(url, queues, prefetch=prefetch, deliver=deliver)
 
+    # --- data in -----------------------------------------------------------------------------
+
+    @cached_property
+    def source(self) -> AppointmentSource:
+        """The patient API of CARENOTIFY_PATIENT_API_URL; the DAG opens its own, over Airflow's connection."""
+        from carenotify.sources.fhir_r4 import open_fhir_r4
+
+        return open_fhir_r4(self.settings, session=requests.Session())
+
     # --- providers ---------------------------------------------------------------------------
 
     @cached_property
@@ -81,11 +94,17 @@ class App:
         return known[name]()
 
     def _smtp(self) -> Provider:
+        from carenotify.channels.email.smtp import SmtpProvider
+
         return SmtpProvider(
-            self.settings.required("smtp_url").get_secret_value(), self.settings.required("email_from"), clock=self.clock
+            self.settings.required("smtp_url").get_secret_value(),
+            self.settings.required("email_from"),
+            clock=self.clock,
         )
 
     def _twilio(self) -> Provider:
+        from carenotify.channels.sms.twilio import TwilioProvider
+
         return TwilioProvider(
             self.settings.required("twilio_account_sid"),
             self.settings.required("twilio_auth_token").get_secret_value(),

@@ -36,6 +36,10 @@ class NotFoundError(CarenotifyError):
     """Something was asked for by id and is not there."""
 
 
+class PreferencesFileError(CarenotifyError):
+    """A file of preferences cannot be taken over. The message names the line and the column, not the patient's wish."""
+
+
 # --- the patient API -------------------------------------------------------------------------
 
 

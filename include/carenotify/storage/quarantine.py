@@ -49,3 +49,16 @@ def resolve_rows(transaction: Transaction, *, run_id: str, now: datetime) -> int
 def open_rows(transaction: Transaction, sealer: Sealer, *, run_id: str | None) -> list[tuple[dict[str, Any], datetime]]:
     """Open rows that a run quarantined, or all of them: content and when it was fetched. Raises DecryptionError."""
     return [(sealer.open(row[0]), row[1]) for row in transaction.execute(_OPEN, {"run_id": run_id})]
+
+
+def count_open(transaction: Transaction) -> list[tuple[str, str, bool, int]]:
+    """Rows that wait, counted by run, rule and whether they were rejected; newest run first."""
+    return transaction.execute(
+        """
+        SELECT run_id, rule, rejected, count(*)
+        FROM quarantine, unnest(rules) AS rule
+        WHERE resolved_at IS NULL
+        GROUP BY run_id, rule, rejected
+        ORDER BY max(quarantined_at) DESC, rule
+        """
+    ).fetchall()

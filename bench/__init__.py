@@ -1,0 +1,1 @@
+"""Figures on this machine, as JSON lines: `make bench`."""

@@ -1,0 +1,25 @@
+"""`python -m bench [NAME …]`: each figure as a JSON line. Exits with 1 when one that is promised is missed."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+
+from bench.servers import servers
+
+FIGURES = ("publishing", "delivering")
+
+
+def main(names: list[str]) -> int:
+    missed = 0
+    with servers() as running:
+        for name in names or FIGURES:
+            for figure in importlib.import_module(f"bench.{name}").run(running):
+                missed += "wanted" in figure and figure["value"] < figure["wanted"]
+                print(json.dumps(figure), flush=True)
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,139 @@
+"""Remind every patient with an appointment in three days, every day at nine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import date, timedelta
+from typing import Any
+
+import pendulum
+from airflow.providers.common.sql.operators.sql import SQLCheckOperator
+from airflow.sdk import CronTriggerTimetable, Param, dag, get_current_context, task
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+
+from carenotify.app import App, build_app
+from carenotify.config import load_settings
+from carenotify.domain.window import local_day
+from carenotify.errors import PlanDayError, WindowClosedError
+from failure_mail import mail_failures
+
+SETTINGS = load_settings()
+ZONE = str(SETTINGS.timezone)
+
+WHAT_TO_DO = (
+    "reminders that were planned are not lost: the workers publish whatever is due, also without this run. If the plan "
+    "itself failed, clear it while the window is open; after that, the next day's run catches up on it."
+)
+
+# Each reminder that is due has left its row for the broker, unless its channel is paused.
+NOTHING_WAITS = """
+SELECT count(*) = 0
+FROM carenotify.notifications AS waiting
+WHERE waiting.kind = 'reminder' AND waiting.status = 'pending' AND waiting.attempts = 0
+  AND waiting.due_at <= now() AND waiting.expires_at > now()
+  AND NOT EXISTS (SELECT FROM carenotify.pauses AS pause WHERE pause.channel IN (waiting.channel, '*'))
+"""
+
+
+@contextmanager
+def _app() -> Iterator[App]:
+    with closing(build_app(application="send_reminders")) as app:
+        yield app
+
+
+def _day(context: Any, app: App) -> date:
+    """The asked-for day, else the run's own; only a manual run without a date has to look at the clock."""
+    asked, logical_date = context["params"]["day"], context.get("logical_date")
+    if asked:
+        return date.fromisoformat(asked)
+    return local_day(app.clock() if logical_date is None else logical_date, app.settings.timezone)
+
+
+@task
+def plan() -> list[dict[str, Any]]:
+    """Plan the day's reminders; gives the batches to publish. A window that is over plans nothing."""
+    context = get_current_context()
+    with _app() as app:
+        day = _day(context, app)
+        try:
+            planned = app.reminder_planner.plan(day, dry_run=context["params"]["dry_run"])
+        except WindowClosedError as error:
+            if day < local_day(app.clock(), app.settings.timezone):
+                raise AirflowSkipException(str(error)) from None
+            raise AirflowFailException(str(error)) from None
+        except PlanDayError as error:
+            raise AirflowFailException(str(error)) from None
+    context["ti"].xcom_push(key="summary", value=planned.summary())
+    return [
+        {"first": str(within.first), "last": str(within.last), "label": f"batch {number}: {count} reminders"}
+        for number, (within, count) in enumerate(planned.batches, start=1)
+    ]
+
+
+@task(map_index_template="{{ label }}", retries=5, max_active_tis_per_dagrun=8)
+def publish(batch: dict[str, Any]) -> dict[str, int]:
+    """Publish one batch and wait until the broker has confirmed it."""
+    from uuid import UUID
+
+    from carenotify.domain.kinds import REMINDER
+    from carenotify.storage.outbox import IdRange
+
+    get_current_context()["label"] = batch["label"]  # type: ignore[typeddict-unknown-key]
+    within = IdRange(UUID(batch["first"]), UUID(batch["last"]))
+    with _app() as app:
+        published = app.due_publisher.publish_due(REMINDER.lane, within=within)
+    if published.unconfirmed:
+        raise AirflowException(f"the broker did not confirm {published.unconfirmed} messages; they are still pending")
+    return {"confirmed": published.confirmed}
+
+
+@dag(
+    schedule=CronTriggerTimetable("0 9 * * *", timezone=ZONE),
+    start_date=pendulum.datetime(2026, 1, 1, tz=ZONE),
+    catchup=False,
+    max_active_runs=1,
+    tags=["reminders", "data out"],
+    doc_md=(
+        "Plans one message for each patient, day and channel from the appointments of the next three days that nobody "
+        "was reminded of, and publishes them to RabbitMQ in mapped batches. Running it again, or for a day that is "
+        "over, reminds nobody twice: a closed window plans nothing. `dry_run` shows the counts and stores nothing."
+    ),
+    default_args={
+        "retries": 3,
+        "retry_delay": timedelta(seconds=10),
+        "retry_exponential_backoff": 2.0,
+        "max_retry_delay": timedelta(minutes=2),
+        "execution_timeout": timedelta(minutes=20),
+    },
+    params={
+        "day": Param(
+            None,
+            type=["null", "string"],
+            format="date",
+            title="Day",
+            description="The hospital's day whose window is planned; empty: the day of the run.",
+        ),
+        "dry_run": Param(
+            default=False,
+            type="boolean",
+            title="Dry run",
+            description="Count who would be reminded, and why others would not; store and send nothing.",
+        ),
+    },
+    on_failure_callback=mail_failures(SETTINGS, what_to_do=WHAT_TO_DO),
+)
+def send_reminders() -> None:
+    """Wire the steps."""
+    published = publish.expand(batch=plan())
+    # All that is due has left: a batch whose retries are spent may still be published by a worker's relay.
+    published >> SQLCheckOperator(
+        task_id="nothing_waits",
+        conn_id="carenotify_db",
+        sql=NOTHING_WAITS,
+        trigger_rule="none_failed",
+        retry_delay=timedelta(seconds=5),
+    )
+
+
+send_reminders()

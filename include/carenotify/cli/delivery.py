@@ -1,0 +1,42 @@
+"""Publish what is due, and stop or go on sending."""
+
+from __future__ import annotations
+
+import getpass
+from contextlib import closing
+
+import click
+
+from carenotify.app import build_app
+from carenotify.domain.notification import Channel, Lane
+from carenotify.journeys.publish_due import Published
+from carenotify.storage import pauses
+
+_channel = click.option("--channel", type=click.Choice(list(Channel)), help="One channel only.", show_default="all")
+
+
+@click.command("publish-due")
+def publish_due() -> None:
+    """Publish every notification that is due, urgent lanes first, and wait for the broker's confirms."""
+    with closing(build_app()) as app:
+        published = sum((app.due_publisher.publish_due(lane) for lane in Lane), start=Published())
+    click.echo(f"{published.confirmed} confirmed, {published.unconfirmed} not confirmed (they stay pending).")
+
+
+@click.command()
+@_channel
+def pause(channel: Channel | None) -> None:
+    """Stop sending, within a second. What is being sent is finished; everything else waits where it is."""
+    with closing(build_app()) as app, app.database.transaction() as transaction:
+        pauses.pause(transaction, channel, by=getpass.getuser(), now=app.clock())
+    click.echo(f"Paused: {channel or 'every channel'}. Go on with: python -m carenotify resume")
+
+
+@click.command()
+@_channel
+def resume(channel: Channel | None) -> None:
+    """Go on sending."""
+    with closing(build_app()) as app, app.database.transaction() as transaction:
+        lifted = pauses.resume(transaction, channel)
+        still = pauses.paused_channels(transaction)
+    click.echo(f"{lifted} pauses lifted; still paused: {', '.join(sorted(still)) or 'none'}.")
