@@ -27,8 +27,9 @@ def down(checkout: Checkout) -> None:
 
 def stop_all(processes: Processes) -> None:
     """Stop clients first, then servers, then whatever carries this folder's mark and has no pid file any more."""
-    clients = [name for name in processes.names() if name not in _SERVERS]
+    clients = [name for name in processes.names() if name not in (*_SERVERS, "api-server")]
     _stop(processes, clients)
+    _stop(processes, ["api-server"])  # tasks that are still at work tell it how they ended
     _stop(processes, [rabbitmq.NAME, postgres.NAME])
     _stop(processes, [rabbitmq.EPMD])
     if killed := processes.kill_orphans():

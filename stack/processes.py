@@ -19,6 +19,7 @@ from stack.kernel import line_of, running
 MARKER = "CARESTACK_RUN_DIR"
 _LAST_LINES = 12
 _KILL_SECONDS = 10
+_PATIENCE_SECONDS = 8.0
 
 
 class Processes:
@@ -103,17 +104,18 @@ class Processes:
     ) -> list[str]:
         """Ask the named processes to end, all at once, and kill the groups of those that have not after `seconds`.
 
-        `first` names the signal that asks a process, where it is not SIGTERM. They are asked a second time half way,
-        which Airflow takes as leave to drop what it waits for. Returns the names of those that had to be killed.
+        `first` names the signal that asks a process, where it is not SIGTERM. After some seconds the whole group is
+        asked: Airflow's scheduler waits for its tasks for ever otherwise. Returns the names of those that were killed.
         """
         ours = {name: pid for name in names if (pid := self.pid(name)) is not None}
-        for _ in range(2):
+        patience = min(_PATIENCE_SECONDS, seconds / 2)
+        for ask, wait in ((_signal, patience), (_signal_group, seconds - patience)):
             for name in filter(self.is_running, ours):
-                _signal(ours[name], (first or {}).get(name, signal.SIGTERM))
-            self._wait_for_end(ours, seconds / 2)
+                ask(ours[name], (first or {}).get(name, signal.SIGTERM))
+            self._wait_for_end(ours, wait)
         killed = [name for name in ours if self.is_running(name)]
         for pid in ours.values():
-            _kill_group(pid)
+            _signal_group(pid, signal.SIGKILL)
         self._wait_for_end(ours, _KILL_SECONDS)
         for name in ours:
             self.forget(name)
@@ -195,8 +197,8 @@ def _signal(pid: int, number: signal.Signals) -> None:
         raise StackError(f"Process {pid} belongs to another account; run the same command as that account.") from error
 
 
-def _kill_group(pid: int) -> None:
+def _signal_group(pid: int, number: signal.Signals) -> None:
     try:
-        os.killpg(pid, signal.SIGKILL)
+        os.killpg(pid, number)
     except (ProcessLookupError, PermissionError):  # the whole group has ended, and maybe its number is another's by now
         return
