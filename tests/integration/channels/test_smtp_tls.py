@@ -75,14 +75,14 @@ def serving(make: Callable[[], SMTP], **options: Any) -> Iterator[int]:
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     yield running.sockets[0].getsockname()[1]
-    running.close()
-    asyncio.run_coroutine_threadsafe(end_of_conversations(), loop).result(10)
+    asyncio.run_coroutine_threadsafe(end_of_conversations(running), loop).result(10)
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
     loop.close()
 
 
-async def end_of_conversations() -> None:
+async def end_of_conversations(running: asyncio.Server) -> None:
+    running.close()
     talking = asyncio.all_tasks() - {asyncio.current_task()}
     await asyncio.wait_for(asyncio.gather(*talking, return_exceptions=True), 5)
 
