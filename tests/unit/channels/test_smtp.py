@@ -17,7 +17,8 @@ from carenotify.channels.base import OutgoingMessage
 from carenotify.channels.email.compose import Sender, compose_mail, envelope_address
 from carenotify.channels.email.smtp import SmtpProvider
 from carenotify.channels.email.smtp_codes import REFUSALS, Stage, refusal
-from carenotify.channels.email.smtp_connections import SmtpConnections, SmtpServer
+from carenotify.channels.email.smtp_connections import SmtpConnections
+from carenotify.channels.email.smtp_session import SmtpServer
 from carenotify.errors import (
     AddressRejectedError,
     DeliveryError,

@@ -6,12 +6,8 @@ from typing import ClassVar
 
 from carenotify.channels.base import OutgoingMessage, Provider
 from carenotify.channels.email.compose import Sender, compose_mail, envelope_address, message_id
-from carenotify.channels.email.smtp_connections import (
-    SmtpConnection,
-    SmtpConnections,
-    SmtpServer,
-    StaleConnectionError,
-)
+from carenotify.channels.email.smtp_connections import SmtpConnections
+from carenotify.channels.email.smtp_session import SmtpConnection, SmtpServer, StaleConnectionError
 from carenotify.domain.clock import Clock, system_clock
 from carenotify.domain.notification import Channel
 from carenotify.errors import DeliveryError
