@@ -38,6 +38,11 @@ class AirflowApi:
         run = self._call("POST", f"/dags/{dag}/dagRuns", {"logical_date": logical_date.isoformat()})
         return str(run["dag_run_id"])
 
+    def run_at_work(self, dag: str) -> str | None:
+        """The id of a run that has begun or waits to begin; None when there is none."""
+        found = self._call("GET", f"/dags/{dag}/dagRuns?state=running&state=queued&limit=1")["dag_runs"]
+        return str(found[0]["dag_run_id"]) if found else None
+
     def follow(self, dag: str, run: str, *, show: Callable[[dict[str, int]], object], seconds: float) -> None:
         """Call `show` with the number of tasks by state until the run ends. Raises StackError unless it succeeds."""
         deadline = time.monotonic() + seconds

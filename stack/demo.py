@@ -34,7 +34,7 @@ def demo(checkout: Checkout) -> int:
     day.import_preferences()
     counts_before = day.counts()
     before = demo_report.taken_before(day.report(), counts_before)
-    day.run("ingest_appointments", "ingest", offset=timedelta())
+    day.run("ingest_appointments", "ingest", offset=timedelta(), join=True)
     day.run("send_reminders", "send_reminders", offset=timedelta())
     day.wait_until_settled()
     planned = day.report()["notifications"]
@@ -75,14 +75,17 @@ class Day:
             file.flush()
             self._carenotify("preferences", "import", file.name)
 
-    def run(self, dag: str, stage: str, *, offset: timedelta) -> None:
-        """Run one DAG through Airflow's REST API, showing its tasks, until it has succeeded."""
+    def run(self, dag: str, stage: str, *, offset: timedelta, join: bool = False) -> None:
+        """Run one DAG through Airflow's REST API, showing its tasks, until it has succeeded.
+
+        With `join`, a run that the schedule has started already is followed instead: another would wait behind it.
+        """
         api = AirflowApi(self.system.settings)
         say(f"\n{dag}")
         api.wait_for_dag(dag, seconds=120)
         line = ChangingLine()
         with _timed(self.seconds, stage):
-            run = api.trigger(dag, self.began + offset)
+            run = (api.run_at_work(dag) if join else None) or api.trigger(dag, self.began + offset)
             api.follow(dag, run, show=lambda tasks: line.show("tasks", tasks), seconds=_DAG_SECONDS)
 
     def wait_until_settled(self) -> None:
