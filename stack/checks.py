@@ -74,7 +74,8 @@ def lock(checkout: Checkout, *, check: bool) -> int:
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         for name in _LOCKS:
-            shutil.copy(checkout.root / f"{name}.in", work)
+            shutil.copy(checkout.root / f"{name}.in", work)  # all of them first: one includes another
+        for name in _LOCKS:
             if check:
                 shutil.copy(checkout.root / f"{name}.txt", work)  # what is locked already is kept
             _compile(checkout, work, name)
