@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import click
 
 from carenotify.sandbox.hospital import DEFAULT_DIRTY_SHARE
-from carenotify.sandbox.server import Options, Sandbox, wind_up
+from carenotify.sandbox.server import HOST, Options, Sandbox, wind_up
 
 SHARE = click.FloatRange(0, 1)
 PORT = click.IntRange(0, 65535)
@@ -27,6 +27,7 @@ def _zone(_context: click.Context, _parameter: click.Parameter, value: str) -> Z
 
 
 @click.command(context_settings={"show_default": True})
+@click.option("--host", default=HOST, help="Address to listen on; leave it unless a container is around it.")
 @click.option("--http-port", type=PORT, default=0, help="Patient API, SMS provider and control; 0 takes a free port.")
 @click.option("--smtp-port", type=PORT, default=0, help="Mail server; 0 takes a free port.")
 @click.option("--appointments", type=click.IntRange(min=1), default=50, help="How many on the reminder day.")

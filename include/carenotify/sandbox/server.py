@@ -33,6 +33,7 @@ class Options:
     timezone: ZoneInfo
     appointments: int = 50
     seed: int = 1
+    host: str = HOST
     http_port: int = 0
     smtp_port: int = 0
     fail_share: float = 0.0
@@ -82,10 +83,13 @@ class Sandbox:
         await self.callbacks.start()
         self._runner = web.AppRunner(self._application(), access_log=None, handle_signals=False, shutdown_timeout=0.5)
         await self._runner.setup()
-        await web.TCPSite(self._runner, HOST, self.options.http_port, backlog=1024).start()
+        await web.TCPSite(self._runner, self.options.host, self.options.http_port, backlog=1024).start()
         loop = asyncio.get_running_loop()
         self._smtp = await loop.create_server(
-            lambda: smtp_protocol(self.ledger, self.faults, loop), HOST, self.options.smtp_port, backlog=1024
+            lambda: smtp_protocol(self.ledger, self.faults, loop),
+            self.options.host,
+            self.options.smtp_port,
+            backlog=1024,
         )
         self.http_port = self._runner.addresses[0][1]
         self.smtp_port = self._smtp.sockets[0].getsockname()[1]
