@@ -32,9 +32,15 @@ def source() -> ScriptedSource:
     return ScriptedSource()
 
 
+@pytest.fixture(scope="module")
+def docs_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One place for the docs of many checks: making a new one takes longer than a check."""
+    return tmp_path_factory.mktemp("docs")
+
+
 @pytest.fixture
-def loads(app: App, source: ScriptedSource, tmp_path: Path) -> Loads:
-    return Loads(app, source, tmp_path)
+def loads(app: App, source: ScriptedSource, docs_path: Path) -> Loads:
+    return Loads(app, source, docs_path)
 
 
 def event(loads: Loads, *, start: str, occurred_at: datetime) -> None:

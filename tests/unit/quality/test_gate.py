@@ -69,8 +69,14 @@ def findings_of(
     return gate.check(run_id="manual__2026-11-24T08:30:00+00:00", appointments=appointments, contacts=frames.contacts())
 
 
-def test_a_good_row_breaks_no_rule(tmp_path: Path) -> None:
-    findings = findings_of(tmp_path, GOOD, GOOD | {"end": None}, GOOD | {"end": GOOD["start"]})
+@pytest.fixture(scope="module")
+def docs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One place for the docs of many checks: making a new one takes longer than a check."""
+    return tmp_path_factory.mktemp("docs")
+
+
+def test_a_good_row_breaks_no_rule(docs: Path) -> None:
+    findings = findings_of(docs, GOOD, GOOD | {"end": None}, GOOD | {"end": GOOD["start"]})
     assert findings == Findings(appointments={}, contacts={})
 
 
@@ -79,25 +85,38 @@ def test_every_rule_has_a_row_that_only_it_catches() -> None:
     assert set(DIRTY_CONTACTS) == {rule.name for rule in CONTACT_RULES}
 
 
+DIRTY = [GOOD | fields for fields in DIRTY_ROWS.values()]
+DIRTY_ADDRESSED = [
+    GOOD | {"patients": [{"contacts": [GOOD_MAIL]}, {"contacts": [GOOD_PHONE, contact]}]}
+    for contact in DIRTY_CONTACTS.values()
+]
+
+
+@pytest.fixture(scope="module")
+def with_all_rules(docs: Path) -> Findings:
+    """The dirty rows first, then those with a dirty address."""
+    return findings_of(docs, *DIRTY, *DIRTY_ADDRESSED)
+
+
 @pytest.mark.parametrize("rule", DIRTY_ROWS)
-def test_an_appointment_rule_is_needed(rule: str, tmp_path: Path) -> None:
-    dirty = GOOD | DIRTY_ROWS[rule]
-    assert findings_of(tmp_path / "with", GOOD, dirty).appointments == {2: (rule,)}
+def test_an_appointment_rule_is_needed(rule: str, docs: Path, with_all_rules: Findings) -> None:
+    row_id = list(DIRTY_ROWS).index(rule) + 1
+    assert with_all_rules.appointments[row_id] == (rule,)
     without = [other for other in APPOINTMENT_RULES if other.name != rule]
-    assert findings_of(tmp_path / "without", GOOD, dirty, appointment_rules=without).appointments == {}
+    assert row_id not in findings_of(docs, *DIRTY, appointment_rules=without).appointments
 
 
 @pytest.mark.parametrize("rule", DIRTY_CONTACTS)
-def test_a_contact_rule_is_needed(rule: str, tmp_path: Path) -> None:
-    dirty = GOOD | {"patients": [{"contacts": [GOOD_MAIL]}, {"contacts": [GOOD_PHONE, DIRTY_CONTACTS[rule]]}]}
-    found = findings_of(tmp_path / "with", GOOD, dirty)
-    assert (found.appointments, found.contacts) == ({}, {2: {2: (rule,)}})
+def test_a_contact_rule_is_needed(rule: str, docs: Path, with_all_rules: Findings) -> None:
+    position = list(DIRTY_CONTACTS).index(rule)
+    assert with_all_rules.contacts[len(DIRTY) + position + 1] == {2: (rule,)}
+    assert len(DIRTY) + position + 1 not in with_all_rules.appointments
     without = [other for other in CONTACT_RULES if other.name != rule]
-    assert findings_of(tmp_path / "without", GOOD, dirty, contact_rules=without).contacts == {}
+    assert position + 1 not in findings_of(docs, *DIRTY_ADDRESSED, contact_rules=without).contacts
 
 
-def test_a_row_is_told_every_rule_that_it_breaks(tmp_path: Path) -> None:
-    findings = findings_of(tmp_path, GOOD | {"status": "confirmed", "venue": None})
+def test_a_row_is_told_every_rule_that_it_breaks(docs: Path) -> None:
+    findings = findings_of(docs, GOOD | {"status": "confirmed", "venue": None})
     assert findings.appointments == {1: ("status_is_fhir_status", "venue_present")}
 
 
@@ -105,31 +124,31 @@ def test_a_row_is_told_every_rule_that_it_breaks(tmp_path: Path) -> None:
     "mail",
     ["foo@", "@example.org", "a b@example.org", "a..b@example.org", "a@example.org\n", "x" * 65 + "@example.org"],
 )
-def test_what_is_no_mail_address(mail: str, tmp_path: Path) -> None:
+def test_what_is_no_mail_address(mail: str, docs: Path) -> None:
     content = GOOD | {"patients": [{"contacts": [GOOD_MAIL | {"value": mail}]}]}
-    assert findings_of(tmp_path, content).contacts == {1: {0: ("mail_is_address",)}}
+    assert findings_of(docs, content).contacts == {1: {0: ("mail_is_address",)}}
 
 
-def test_a_patient_that_the_source_did_not_give_is_known_when_stored(tmp_path: Path) -> None:
+def test_a_patient_that_the_source_did_not_give_is_known_when_stored(docs: Path) -> None:
     content = GOOD | DIRTY_ROWS["patient_known"]
-    assert findings_of(tmp_path, content, stored_patients=["nobody"]).appointments == {}
+    assert findings_of(docs, content, stored_patients=["nobody"]).appointments == {}
 
 
 @pytest.mark.parametrize("status", ["proposed", "waitlist", "cancelled"])
-def test_what_has_no_time_yet_needs_no_start(status: str, tmp_path: Path) -> None:
-    assert findings_of(tmp_path, GOOD | {"start": None, "end": None, "status": status}).appointments == {}
+def test_what_has_no_time_yet_needs_no_start(status: str, docs: Path) -> None:
+    assert findings_of(docs, GOOD | {"start": None, "end": None, "status": status}).appointments == {}
 
 
-def test_a_rule_that_cannot_be_run_holds_the_load(tmp_path: Path) -> None:
+def test_a_rule_that_cannot_be_run_holds_the_load(docs: Path) -> None:
     frames = Frames(now=NOW)
     frames.add(1, GOOD)
     broken = frames.appointments(stored_patients=()).drop(columns="venue")
     with pytest.raises(LoadHeldError, match="venue_present could not be checked"):
-        Gate(docs_path=tmp_path).check(run_id="r1", appointments=broken, contacts=frames.contacts())
+        Gate(docs_path=docs).check(run_id="r1", appointments=broken, contacts=frames.contacts())
 
 
-def test_an_empty_load_breaks_no_rule(tmp_path: Path) -> None:
-    assert findings_of(tmp_path) == Findings(appointments={}, contacts={})
+def test_an_empty_load_breaks_no_rule(docs: Path) -> None:
+    assert findings_of(docs) == Findings(appointments={}, contacts={})
 
 
 def test_the_data_docs_show_rules_and_no_values(tmp_path: Path) -> None:
