@@ -7,7 +7,6 @@ from contextlib import closing, contextmanager
 from datetime import date, timedelta
 from typing import Any
 
-import pendulum
 from airflow.providers.common.sql.operators.sql import SQLCheckOperator
 from airflow.sdk import CronTriggerTimetable, Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
@@ -89,8 +88,8 @@ def publish(batch: dict[str, Any]) -> dict[str, int]:
 
 
 @dag(
-    schedule=CronTriggerTimetable("0 9 * * *", timezone=ZONE),
-    start_date=pendulum.datetime(2026, 1, 1, tz=ZONE),
+    # Installed in the middle of the morning, it runs at once; on any other hour it waits for the next one.
+    schedule=CronTriggerTimetable("0 9 * * *", timezone=ZONE, run_immediately=timedelta(hours=3)),
     catchup=False,
     max_active_runs=1,
     tags=["reminders", "data out"],
