@@ -24,6 +24,7 @@ _PROVIDER_NEEDS = {
     "twilio": ("CARENOTIFY_TWILIO_ACCOUNT_SID", "CARENOTIFY_TWILIO_AUTH_TOKEN", "CARENOTIFY_TWILIO_FROM"),
 }
 _PROVIDERS = {"CARENOTIFY_EMAIL_PROVIDERS": "smtp", "CARENOTIFY_SMS_PROVIDERS": "twilio"}
+_MAIL_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 _OURS = ("CARENOTIFY_", "AIRFLOW_CONN_")
 
 
@@ -123,16 +124,15 @@ def _connections(chosen: Mapping[str, str]) -> dict[str, str]:
 
 def _mail_connection(url: str, chosen: Mapping[str, str]) -> str:
     server = urlsplit(url)
-    local = server.hostname in {"127.0.0.1", "localhost"}
     extra = {
         "disable_ssl": server.scheme != "smtps",
-        "disable_tls": server.scheme == "smtps" or local,
+        "disable_tls": server.scheme != "smtp+starttls",
         "from_email": chosen.get("CARENOTIFY_EMAIL_FROM"),
     }
     return airflow.connection(
         "smtp",
         host=server.hostname,
-        port=server.port or (465 if server.scheme == "smtps" else 587),
+        port=server.port or _MAIL_PORTS.get(server.scheme),
         login=unquote(server.username or ""),
         password=unquote(server.password or ""),
         extra=extra,

@@ -1,0 +1,2 @@
+-- Airflow keeps its own tables apart from carenotify's.
+CREATE DATABASE airflow;
