@@ -143,15 +143,15 @@ def _digest(checkout: Checkout, *, dev: bool) -> str:
 
 def run_showing(command: Sequence[str | Path], *, what: str, log: Path, shown: tuple[str, ...] = ()) -> None:
     """Run a command with its output in `log` and its telling lines on the terminal. Raises StackError when it fails."""
-    with log.open("a") as file:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-        )
+    pipe = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
+    with log.open("a") as file, pipe as process:
         last, told = "", time.monotonic()
         assert process.stdout is not None
         for line in process.stdout:
@@ -160,5 +160,5 @@ def run_showing(command: Sequence[str | Path], *, what: str, log: Path, shown: t
             if line.lstrip().startswith(shown or "\0") and time.monotonic() - told > 1:
                 told = time.monotonic()
                 say(f"       {line.strip()[:100]}")
-        if process.wait() != 0:
-            raise StackError(f"{what} failed: {last}  (all of it in {log})")
+    if process.returncode != 0:
+        raise StackError(f"{what} failed: {last}  (all of it in {log})")

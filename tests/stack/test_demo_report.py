@@ -1,0 +1,83 @@
+"""Loss and duplicates are counted against the receivers, never against our own database alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stack import demo_report
+from stack.demo import _judge
+from stack.errors import StackError
+
+
+def day(**statuses: str) -> dict[str, Any]:
+    told = {id_: {"channel": "sms", "status": status} for id_, status in statuses.items()}
+    by_status: dict[str, int] = {}
+    for status in statuses.values():
+        by_status[status] = by_status.get(status, 0) + 1
+    return {
+        "appointments_due": len(told),
+        "patient_days_due": len(told),
+        "notifications": len(told),
+        "by_channel": {"sms": len(told)},
+        "by_status": by_status,
+        "skipped": {"opted_out": 2},
+        "quarantined": 1,
+        "notification_ids": told,
+    }
+
+
+def written(folder: Path, report: dict[str, Any], times: dict[str, int], *, before: set[str] | None = None):
+    counts = {id_: {"channel": "sms", "times": number} for id_, number in times.items()}
+    stats = {"api_calls": 40, "api_failures": 4}
+    return demo_report.write(
+        folder / "report.json",
+        report=report,
+        counts=counts,
+        stats=stats,
+        seconds={"ingest": 1.25},
+        before=before or set(),
+    )
+
+
+def test_what_the_receivers_have_once_is_neither_lost_nor_twice(tmp_path: Path) -> None:
+    found = written(tmp_path, day(a="sent", b="delivered"), {"a": 1, "b": 1})
+    assert (found["lost"], found["duplicates"], found["received"]) == (0, 0, 2)
+    assert json.loads((tmp_path / "report.json").read_text()) == found
+
+
+def test_a_notification_that_is_sent_for_us_and_unknown_to_the_receiver_is_lost(tmp_path: Path) -> None:
+    assert written(tmp_path, day(a="sent", b="delivered"), {"a": 1})["lost"] == 1
+
+
+def test_a_notification_that_never_reached_a_final_status_is_lost(tmp_path: Path) -> None:
+    assert written(tmp_path, day(a="sent", b="queued"), {"a": 1})["lost"] == 1
+
+
+def test_a_failed_notification_is_not_lost(tmp_path: Path) -> None:
+    assert written(tmp_path, day(a="sent", b="failed"), {"a": 1})["lost"] == 0
+
+
+def test_what_the_receiver_has_twice_is_one_duplicate(tmp_path: Path) -> None:
+    assert written(tmp_path, day(a="sent", b="sent"), {"a": 3, "b": 1})["duplicates"] == 1
+
+
+def test_what_an_earlier_sandbox_received_is_told_apart_and_not_lost(tmp_path: Path) -> None:
+    report = day(a="sent", b="sent")
+    before = demo_report.taken_before(report, {"b": {"times": 1}})
+    found = written(tmp_path, report, {"b": 1}, before=before)
+    assert (found["lost"], found["sent_before_this_sandbox"]) == (0, 1)
+
+
+def test_the_demo_fails_when_a_message_was_lost_or_sent_twice_or_planned_again(tmp_path: Path) -> None:
+    good = written(tmp_path, day(a="sent"), {"a": 1})
+    _judge(good, planned=1)
+    with pytest.raises(StackError, match="Lost: 1, received twice: 0"):
+        _judge(written(tmp_path, day(a="sent"), {}), planned=1)
+    with pytest.raises(StackError, match="Lost: 0, received twice: 1"):
+        _judge(written(tmp_path, day(a="sent"), {"a": 2}), planned=1)
+    with pytest.raises(StackError, match="planned 1 more"):
+        _judge(good, planned=0)
