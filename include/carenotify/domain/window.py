@@ -34,7 +34,9 @@ class SendWindow:
 
     def bounds(self, day: date, timezone: ZoneInfo) -> tuple[datetime, datetime]:
         """When the window of that local day opens and closes, as instants in UTC (RFC 5545 rules at DST gaps)."""
-        return _instant(day, self.opens_minute, timezone), _instant(day, self.closes_minute, timezone)
+        opens = _instant(day, self.opens_minute, timezone)
+        # A time that the clocks leave out falls an hour later, which may be after the window's end: it is empty then.
+        return opens, max(opens, _instant(day, self.closes_minute, timezone))
 
     def __str__(self) -> str:
         return "-".join(f"{minute // 60:02d}:{minute % 60:02d}" for minute in (self.opens_minute, self.closes_minute))
