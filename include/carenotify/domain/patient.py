@@ -80,4 +80,4 @@ def channels_for(
     allowed = [channel for channel in Channel if channel not in preferences.opted_out_channels]
     reachable = [channel for channel in allowed if addresses(patient, channel, day)]
     wanted = [channel for channel in preferences.channels or default_channels if channel in reachable]
-    return tuple(wanted or reachable[:1])
+    return tuple(dict.fromkeys(wanted)) or tuple(reachable[:1])
