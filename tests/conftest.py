@@ -12,7 +12,12 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote
 
+import hypothesis
 import pytest
+
+# A loaded machine is slow now and then, and that is not what these tests are about.
+hypothesis.settings.register_profile("carenotify", deadline=None, max_examples=60)
+hypothesis.settings.load_profile("carenotify")
 
 ROOT = Path(__file__).parent.parent
 

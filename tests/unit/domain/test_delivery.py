@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from carenotify import errors
+from carenotify.domain import delivery
+from carenotify.domain.delivery import Attempt, Outcome
+from carenotify.domain.notification import Status, can_move
+from carenotify.errors import (
+    AddressRejectedError,
+    DeliveryError,
+    MessageRejectedError,
+    OptedOutError,
+    TemporaryDeliveryError,
+    ThrottledError,
+)
+
+NOW = datetime(2026, 11, 24, 8, 30, tzinfo=UTC)
+TO = "+4915112345678"
+
+
+def attempt(number: int = 1) -> Attempt:
+    return Attempt(UUID(int=7), UUID(int=8), number, "twilio")
+
+
+def refused(error: DeliveryError, number: int = 1) -> Outcome:
+    return delivery.refused(attempt(number), error, to=TO, now=NOW)
+
+
+def _leaves(error: type[DeliveryError]) -> Iterator[type[DeliveryError]]:
+    below = error.__subclasses__()
+    yield from (leaf for one in below for leaf in _leaves(one)) if below else iter((error,))
+
+
+EVERY_ERROR = list(_leaves(errors.DeliveryError))
+
+
+def test_an_accepted_message_is_sent_with_the_providers_id() -> None:
+    outcome = delivery.accepted(attempt(2), "SM1")
+    assert (outcome.status, outcome.attempts, outcome.provider_message_id) == (Status.SENT, 2, "SM1")
+    assert (outcome.reason, outcome.code, outcome.due_at) == (None, None, None)
+
+
+def test_what_never_got_to_a_provider_spends_no_attempt_and_names_none() -> None:
+    outcome = delivery.given_up(attempt(3), Status.SUPPRESSED, "no_usable_address")
+    assert (outcome.status, outcome.attempts, outcome.provider) == (Status.SUPPRESSED, 2, None)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "reason", "suppressed"),
+    [
+        (AddressRejectedError("21211"), Status.FAILED, "address_rejected", None),
+        (MessageRejectedError("21617"), Status.FAILED, "message_rejected", None),
+        (OptedOutError("21610"), Status.UNSUBSCRIBED, "opted_out", TO),
+        (TemporaryDeliveryError("500"), Status.PENDING, "temporary", None),
+        (ThrottledError("429"), Status.PENDING, "throttled", None),
+    ],
+)
+def test_the_type_of_the_error_says_what_follows(
+    error: DeliveryError, status: Status, reason: str, suppressed: str | None
+) -> None:
+    outcome = refused(error)
+    assert (outcome.status, outcome.reason, outcome.suppress_address) == (status, reason, suppressed)
+    assert (outcome.code, outcome.provider) == (error.code, "twilio")
+
+
+@pytest.mark.parametrize("error", EVERY_ERROR)
+def test_every_type_of_delivery_error_has_a_named_outcome(error: type[DeliveryError]) -> None:
+    named = {
+        AddressRejectedError: "address_rejected",
+        MessageRejectedError: "message_rejected",
+        OptedOutError: "opted_out",
+        TemporaryDeliveryError: "temporary",
+        ThrottledError: "throttled",
+    }
+    assert refused(error("x")).reason == named[error]
+
+
+def test_a_temporary_failure_is_due_again_after_2_4_8_16_and_32_seconds_and_then_fails() -> None:
+    outcomes = [refused(TemporaryDeliveryError("500"), number) for number in range(1, 7)]
+    waits = [outcome.due_at and outcome.due_at - NOW for outcome in outcomes]
+    assert waits == [*(timedelta(seconds=seconds) for seconds in (2, 4, 8, 16, 32)), None]
+    assert [outcome.attempts for outcome in outcomes] == [1, 2, 3, 4, 5, 6]
+    assert (outcomes[-1].status, outcomes[-1].reason) == (Status.FAILED, "retries_spent")
+
+
+@given(st.integers(1, 5), st.timedeltas(timedelta(0), timedelta(hours=1)))
+def test_a_provider_that_asks_for_a_longer_wait_gets_it_and_never_a_shorter_one(number: int, asked: timedelta) -> None:
+    outcome = refused(TemporaryDeliveryError("503", retry_after=asked), number)
+    assert outcome.due_at == NOW + max(asked, timedelta(seconds=2**number))
+
+
+@given(st.integers(1, 6), st.none() | st.timedeltas(timedelta(seconds=1), timedelta(hours=1)))
+def test_being_throttled_spends_no_attempt_however_often(number: int, asked: timedelta | None) -> None:
+    outcome = refused(ThrottledError("429", retry_after=asked), number)
+    assert (outcome.status, outcome.attempts) == (Status.PENDING, number - 1)
+    assert outcome.due_at == NOW + (asked or delivery.THROTTLED_DELAY)
+
+
+@given(st.sampled_from(EVERY_ERROR), st.integers(1, 6))
+def test_every_outcome_is_a_legal_move_from_sending_and_keeps_its_claim(
+    error: type[DeliveryError], number: int
+) -> None:
+    outcome = refused(error("x"), number)
+    assert can_move(Status.SENDING, outcome.status)
+    assert (outcome.notification_id, outcome.claim_token) == (UUID(int=7), UUID(int=8))
+    assert (outcome.due_at is not None) == (outcome.status is Status.PENDING)
+    assert number - 1 <= outcome.attempts <= number
+
+
+def test_an_error_shows_its_code_and_not_the_address() -> None:
+    assert str(AddressRejectedError("21211")) == "21211"
