@@ -106,6 +106,11 @@ class Settings(BaseModel):
     twilio_auth_token: SecretStr | None = None
     twilio_from: str | None = None
 
+    # the HTTP surface, each process by itself
+    api_requests_per_minute_per_key: Annotated[int, Field(ge=1)] = 6000
+    api_requests_per_minute_per_address: Annotated[int, Field(ge=1)] = 12_000
+    api_trusted_proxies: Annotated[int, Field(ge=0, le=9)] = 0
+
     # alerts
     alert_to: str | None = None
 

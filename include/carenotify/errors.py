@@ -36,6 +36,10 @@ class NotFoundError(CarenotifyError):
     """Something was asked for by id and is not there."""
 
 
+class KeyFormatError(CarenotifyError):
+    """A text that was given as an API key cannot be one. The message says what a key looks like."""
+
+
 class PreferencesFileError(CarenotifyError):
     """A file of preferences cannot be taken over. The message names the line and the column, not the patient's wish."""
 

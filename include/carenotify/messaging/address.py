@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -46,3 +47,14 @@ def blocking_channel(url: str) -> Iterator[BlockingChannel]:
     except (AMQPError, OSError) as error:
         places = ", ".join(f"{node.host}:{node.port}" for node in nodes)
         raise BrokerError(f"RabbitMQ at {places} cannot be used ({type(error).__name__})") from error
+
+
+def is_reachable(url: str, *, timeout_seconds: float) -> bool:
+    """Whether a node of CARENOTIFY_BROKER_URL accepts connections. Says nothing of its alarms or of our login."""
+    for node in parameters(url):
+        try:
+            socket.create_connection((node.host, node.port), timeout=timeout_seconds).close()
+        except OSError:
+            continue
+        return True
+    return False

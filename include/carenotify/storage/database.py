@@ -50,10 +50,10 @@ class Database:
         )
 
     @contextmanager
-    def transaction(self) -> Iterator[Transaction]:
-        """A connection in a transaction of its own."""
+    def transaction(self, *, timeout_seconds: float | None = None) -> Iterator[Transaction]:
+        """A connection in a transaction of its own, waited for no longer than that (10 s when not given)."""
         try:
-            with self._pool.connection() as connection:
+            with self._pool.connection(timeout=timeout_seconds) as connection:
                 yield connection
         except (psycopg.OperationalError, PoolTimeout) as error:
             raise DatabaseUnavailableError(f"the database cannot be used just now ({type(error).__name__})") from error

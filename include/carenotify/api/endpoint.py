@@ -1,0 +1,101 @@
+"""The one decorator of every view: who may call it, what it takes, what it answers, and its page in the OpenAPI.
+
+A view that does not have it answers nobody (`guard.py` refuses it), so a forgotten one is closed and not open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from flask import Request
+from flask.typing import ResponseReturnValue
+from pydantic import BaseModel, ValidationError
+from spectree import Response as Answers
+from spectree import SpecTree
+from spectree.models import SecureType, SecurityScheme, SecuritySchemeData
+
+from carenotify.api.problems import Problem, invalid
+from carenotify.domain.access import Scope
+
+View = Callable[..., Any]
+BEARER = "bearer"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What the guard has to know of a view before it is called."""
+
+    any_of: frozenset[Scope]
+    is_open: bool
+    takes_json: bool
+
+
+_ENDPOINTS: WeakKeyDictionary[View, Endpoint] = WeakKeyDictionary()
+
+
+def _refuse_invalid(_request: Request, _response: Any, error: Exception | None, *_: Any) -> None:
+    if isinstance(error, ValidationError):
+        raise invalid(error) from None
+
+
+spec = SpecTree(
+    "flask",
+    mode="strict",
+    before=_refuse_invalid,
+    validation_error_model=Problem,
+    naming_strategy=lambda model: model.__name__,
+    nested_naming_strategy=lambda _parent, child: child,
+    title="carenotify",
+    version="1",
+    description="Change events, notifications and preferences of a hospital's appointments.",
+    security_schemes=[
+        SecurityScheme(
+            name=BEARER,
+            data=SecuritySchemeData(
+                type=SecureType.HTTP, scheme="bearer", description="An API key of carenotify, or an Airflow JWT."
+            ),
+        )
+    ],
+)
+
+
+def open_endpoint(*, tag: str, answers: Mapping[HTTPStatus, type[BaseModel] | None]) -> Callable[[View], View]:
+    """A view that anybody may call: nothing that it answers is worth keeping to oneself."""
+    return _endpoint(frozenset(), is_open=True, tag=tag, answers=answers)
+
+
+def endpoint(*any_of: Scope, tag: str, answers: Mapping[HTTPStatus, type[BaseModel] | None]) -> Callable[[View], View]:
+    """A view for callers with at least one of these scopes.
+
+    Its parameters `json` and `query`, annotated with pydantic models, are what the request must bring.
+    """
+    if not any_of:
+        raise ValueError("a view that anybody may call says so: open_endpoint")
+    return _endpoint(frozenset(any_of), is_open=False, tag=tag, answers=answers)
+
+
+def endpoint_of(view: View) -> Endpoint | None:
+    """What the view was declared to be; None when it was not."""
+    return _ENDPOINTS.get(view)
+
+
+def _endpoint(
+    any_of: Collection[Scope], *, is_open: bool, tag: str, answers: Mapping[HTTPStatus, type[BaseModel] | None]
+) -> Callable[[View], View]:
+    models: dict[str, Any] = {f"HTTP_{status.value}": model for status, model in answers.items()}
+
+    def declare(view: View) -> Callable[..., ResponseReturnValue]:
+        declared: Callable[..., ResponseReturnValue] = spec.validate(
+            resp=Answers(**models),
+            tags=[tag],
+            operation_id=view.__name__,
+            security=None if is_open else {BEARER: sorted(any_of)},
+        )(view)
+        _ENDPOINTS[declared] = Endpoint(frozenset(any_of), is_open, "json" in view.__annotations__)
+        return declared
+
+    return declare

@@ -1,0 +1,81 @@
+"""What every request passes before its view: limits, authentication, scopes, same origin, and a readable body."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from flask import Flask, current_app, g, request
+from werkzeug.exceptions import BadRequest
+
+from carenotify.api.authentication import Caller
+from carenotify.api.endpoint import Endpoint, endpoint_of
+from carenotify.api.problems import FieldProblem, ProblemError
+from carenotify.api.wiring import wiring
+
+MAX_BODY_BYTES = 1024 * 1024
+# A page of another site cannot send a header of its own choice with a visitor's cookie (Fetch standard, CORS).
+SAME_ORIGIN_HEADER = "X-Carenotify-Request"
+_SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+
+
+def install(flask: Flask) -> None:
+    """Put the guard before every view."""
+    flask.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    flask.before_request(_guard)
+
+
+def caller() -> Caller:
+    """Who makes this request. Only for views that are not open."""
+    found: Caller = g.caller
+    return found
+
+
+def _guard() -> None:
+    limits = wiring().limits
+    limits.count_address(request.remote_addr or "")
+    if request.endpoint is None:
+        return  # no such URL or method: Flask answers that after us
+    endpoint = endpoint_of(current_app.view_functions[request.endpoint])
+    if endpoint is None:
+        raise ProblemError(HTTPStatus.FORBIDDEN, "This is not open to anybody.")
+    if any("\0" in str(part) for part in (request.view_args or {}).values()):
+        raise ProblemError(HTTPStatus.NOT_FOUND, "There is nothing with that id.")  # PostgreSQL's text cannot hold it
+    if not endpoint.is_open:
+        g.caller = _admitted(endpoint)
+        limits.count_caller(g.caller.actor)
+    _check_body(endpoint)
+
+
+def _admitted(endpoint: Endpoint) -> Caller:
+    found = wiring().doorkeeper.identify(request)
+    if found is None:
+        detail = "Show an API key or an Airflow token that is valid: Authorization: Bearer …"
+        raise ProblemError(HTTPStatus.UNAUTHORIZED, detail, headers={"WWW-Authenticate": "Bearer"})
+    if not endpoint.any_of & found.scopes:
+        raise ProblemError(HTTPStatus.FORBIDDEN, f"This needs the scope {' or '.join(sorted(endpoint.any_of))}.")
+    if found.by_cookie and request.method not in _SAFE_METHODS:
+        _check_same_origin()
+    return found
+
+
+def _check_same_origin() -> None:
+    site = request.headers.get("Sec-Fetch-Site", "same-origin")  # browsers send it, and pages cannot change it
+    if SAME_ORIGIN_HEADER not in request.headers or site != "same-origin":
+        detail = f"A browser's login changes things only from our own pages, with the header {SAME_ORIGIN_HEADER}."
+        raise ProblemError(HTTPStatus.FORBIDDEN, detail)
+
+
+def _check_body(endpoint: Endpoint) -> None:
+    if (request.content_length or 0) > MAX_BODY_BYTES:
+        raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A body has at most {MAX_BODY_BYTES} bytes.")
+    if not endpoint.takes_json:
+        return
+    if not request.is_json:
+        raise ProblemError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send JSON, with Content-Type: application/json.")
+    try:
+        body = request.get_json()
+    except BadRequest:
+        raise ProblemError(HTTPStatus.BAD_REQUEST, "The body is not JSON in UTF-8 (RFC 8259).") from None
+    if not isinstance(body, dict):
+        wrong = [FieldProblem(field="body", message="Input should be an object")]
+        raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "Some fields are missing or wrong.", errors=wrong)

@@ -1,0 +1,48 @@
+"""How many requests a caller and an address may make a minute, counted in this process."""
+
+from __future__ import annotations
+
+import math
+import time
+from http import HTTPStatus
+from ipaddress import IPv6Address, ip_address, ip_network
+
+from limits import RateLimitItem, RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import SlidingWindowCounterRateLimiter
+
+from carenotify.api.problems import ProblemError
+
+_ONE_SUBSCRIBER = 64  # RFC 6177: a site's hosts share its /64, and may take any address of it
+
+
+class Limits:
+    """Counts over a sliding minute; raises ProblemError 429 with Retry-After for what is too much."""
+
+    def __init__(self, *, per_caller: int, per_address: int) -> None:
+        self._counters = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._per_caller = RateLimitItemPerMinute(per_caller)
+        self._per_address = RateLimitItemPerMinute(per_address)
+
+    def count_address(self, address: str) -> None:
+        """A request came from this address."""
+        self._count(self._per_address, "address", _network(address))
+
+    def count_caller(self, actor: str) -> None:
+        """A request was made with this key, or by this person."""
+        self._count(self._per_caller, "caller", actor)
+
+    def _count(self, limit: RateLimitItem, *whose: str) -> None:
+        if self._counters.hit(limit, *whose):
+            return
+        wait = math.ceil(self._counters.get_window_stats(limit, *whose).reset_time - time.time())
+        detail = f"More than {limit.amount} requests in a minute; go on after the time in Retry-After."
+        raise ProblemError(HTTPStatus.TOO_MANY_REQUESTS, detail, headers={"Retry-After": str(max(1, wait))})
+
+
+def _network(address: str) -> str:
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    return str(ip_network((parsed, _ONE_SUBSCRIBER), strict=False)) if isinstance(parsed, IPv6Address) else address

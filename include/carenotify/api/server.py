@@ -1,0 +1,70 @@
+"""The same Flask app outside Airflow: gunicorn, with the settings that suit it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from gunicorn.app.base import BaseApplication
+
+from carenotify.api.application import create_app
+from carenotify.app import App, build_app
+from carenotify.config import load_settings
+
+_DRAIN_SECONDS = 20
+# gunicorn's own words go the same way as ours: JSON lines on standard error, and no line for each request.
+_LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "loggers": {"gunicorn.error": {"handlers": [], "propagate": True}},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where to listen and with how many processes and threads."""
+
+    host: str
+    port: int
+    workers: int
+    threads: int
+
+
+class Server(BaseApplication):
+    """Each worker process builds an app of its own after the fork, so that no connection is shared between two."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._app: App | None = None
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Called by gunicorn."""
+        host = f"[{self._place.host}]" if ":" in self._place.host else self._place.host
+        chosen: dict[str, Any] = {
+            "bind": f"{host}:{self._place.port}",
+            "workers": self._place.workers,
+            "threads": self._place.threads,
+            "worker_class": "gthread",
+            "graceful_timeout": _DRAIN_SECONDS,
+            "worker_exit": lambda *_: self._close(),
+            "logconfig_dict": _LOGGING,
+            "control_socket_disable": True,
+        }
+        for name, value in chosen.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        """The WSGI app. Called by gunicorn in each worker."""
+        self._app = build_app(application="carenotify-api")
+        return create_app(self._app, person=None)
+
+    def _close(self) -> None:
+        if self._app is not None:
+            self._app.close()
+
+
+def serve(place: Place) -> None:
+    """Serve until SIGTERM. Raises SettingsError before anything listens."""
+    load_settings()
+    Server(place).run()

@@ -1,0 +1,15 @@
+"""Who did what, for those who ask later."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from carenotify.storage.database import Transaction
+
+
+def record(transaction: Transaction, *, actor: str, action: str, subject: str, now: datetime) -> None:
+    """Write one line, in the transaction of the act itself. `subject` is an id or a code, never personal data."""
+    transaction.execute(
+        "INSERT INTO audit_log (happened_at, actor, action, subject) VALUES (%s, %s, %s, %s)",
+        (now, actor, action, subject),
+    )
