@@ -73,7 +73,9 @@ Keys = Annotated[
 class Settings(BaseModel):
     """Every setting, under its environment name without the prefix, in small letters."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True, allow_inf_nan=False
+    )
 
     # where things are
     database_url: SecretStr

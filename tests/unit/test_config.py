@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from cryptography.fernet import Fernet
+from pydantic import SecretStr
+
+from carenotify.config import PREFIX, Settings, load_settings
+from carenotify.domain.notification import Channel
+from carenotify.domain.window import SendWindow
+from carenotify.errors import SettingsError
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "settings.md"
+NEEDED = {
+    "CARENOTIFY_DATABASE_URL": "postgresql://someone:hush-hush@127.0.0.1/carenotify",
+    "CARENOTIFY_BROKER_URL": "amqp://someone:hush-hush@127.0.0.1/",
+    "CARENOTIFY_TIMEZONE": "Europe/Berlin",
+    "CARENOTIFY_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
+    "CARENOTIFY_INDEX_KEY": "an index key of hush-hush",
+}
+
+
+def refusal(**changes: str) -> str:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(NEEDED | {PREFIX + name: value for name, value in changes.items()})
+    return str(caught.value)
+
+
+def test_five_settings_are_enough() -> None:
+    settings = load_settings(NEEDED)
+    assert settings.timezone == ZoneInfo("Europe/Berlin")
+    assert settings.send_window == SendWindow.parse("09:00-12:00")
+    assert settings.reminder_days_before == 3
+    assert settings.default_channels == (Channel.SMS, Channel.EMAIL)
+
+
+@pytest.mark.parametrize("name", NEEDED)
+@pytest.mark.parametrize("left", ["absent", "empty", "blank"])
+def test_each_of_the_five_is_named_when_it_is_missing(name: str, left: str) -> None:
+    given = {key: value for key, value in NEEDED.items() if key != name}
+    if left != "absent":
+        given[name] = {"empty": "", "blank": "  "}[left]
+    with pytest.raises(SettingsError) as caught:
+        load_settings(given)
+    assert str(caught.value) == f"{name}: is not set"
+
+
+def test_everything_that_is_wrong_is_told_at_once_a_line_each() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings({"CARENOTIFY_TIMEZONE": "Mars/Olympus", "CARENOTIFY_SEND_WINDOW": "never"})
+    lines = str(caught.value).splitlines()
+    assert {line.partition(":")[0] for line in lines} == set(NEEDED) | {"CARENOTIFY_SEND_WINDOW"}
+    assert len(lines) == len(NEEDED) + 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("TIMEZONE", "Europe/Atlantis", "'Europe/Atlantis' is not a time zone; use a name of the IANA database"),
+        ("TIMEZONE", "../../etc/passwd", "is not a time zone"),
+        ("TIMEZONE", "Europe", "is not a time zone"),
+        ("SEND_WINDOW", "nine to five", "is not of the form HH:MM-HH:MM"),
+        ("SEND_WINDOW", "12:00-09:00", "closes before it opens"),
+        ("SEND_WINDOW", "09:00-24:30", "a time that no clock shows"),
+        ("DEFAULT_REGION", "de", "'de' is not a region; use an ISO 3166 code in capitals"),
+        ("DEFAULT_REGION", "Germany", "is not a region"),
+        ("DEFAULT_CHANNELS", "sms,fax", "should be 'email' or 'sms'"),
+        ("DEFAULT_CHANNELS", ",", "needs at least one value"),
+        ("EMAIL_PROVIDERS", " , ", "needs at least one value"),
+        ("SMS_PROVIDERS", ",", "needs at least one value"),
+        ("ENCRYPTION_KEYS", "hush-hush", "key 1 is not a Fernet key; make one with: python -m carenotify keys"),
+        ("ENCRYPTION_KEYS", f"{NEEDED['CARENOTIFY_ENCRYPTION_KEYS']},hush-hush", "key 2 is not a Fernet key"),
+        ("ENCRYPTION_KEYS", ",", "needs at least one value"),
+        ("INDEX_KEY", "hush-hush", "at least 16"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_it_should_be(name: str, value: str, said: str) -> None:
+    told = refusal(**{name: value})
+    assert told.startswith(f"CARENOTIFY_{name}: ")
+    assert said in told
+    assert len(told.splitlines()) == 1
+
+
+BOUNDS = {
+    "INGEST_DAYS_AHEAD": ("0", "367"),
+    "MAX_BAD_SHARE": ("-0.1", "1.1"),
+    "MAX_CHANGES_PER_LOAD": ("-1",),
+    "SOURCE_TIMEOUT_SECONDS": ("0", "inf"),
+    "SOURCE_ATTEMPTS": ("0", "51"),
+    "REMINDER_DAYS_BEFORE": ("-1", "61", "2.5"),
+    "PUBLISH_BATCH": ("0", "10001"),
+    "SEND_THREADS": ("0", "257"),
+    "CLAIM_SECONDS": ("0", "inf", "nan"),
+    "PUBLISH_LEASE_SECONDS": ("0", "inf"),
+    "RELAY_INTERVAL_SECONDS": ("0", "inf"),
+    "REQUEUE_AFTER_SECONDS": ("0", "inf"),
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in BOUNDS.items() for value in values])
+def test_a_number_out_of_its_bounds_is_named(name: str, value: str) -> None:
+    assert refusal(**{name: value}).startswith(f"CARENOTIFY_{name}: ")
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+def test_a_number_that_is_none_is_named(name: str) -> None:
+    assert refusal(**{name: "soon"}).startswith(f"CARENOTIFY_{name}: ")
+
+
+def test_a_variable_that_is_no_setting_is_refused_so_that_a_slip_of_the_pen_is_noticed() -> None:
+    assert refusal(SEND_WINDOWS="09:00-12:00") == (
+        "CARENOTIFY_SEND_WINDOWS: is not a setting (docs/settings.md lists them)"
+    )
+
+
+def test_variables_of_others_are_left_alone() -> None:
+    load_settings(NEEDED | {"HOME": "/root", "NOTCARENOTIFY_X": "1"})
+
+
+def secret_settings() -> list[str]:
+    return [name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)]
+
+
+def test_what_holds_a_password_or_a_key_is_kept_as_a_secret() -> None:
+    assert set(secret_settings()) >= {
+        "database_url",
+        "broker_url",
+        "api_key",
+        "encryption_keys",
+        "index_key",
+        "smtp_url",
+        "twilio_auth_token",
+    }
+
+
+@pytest.mark.parametrize("name", secret_settings())
+def test_a_secret_is_never_shown(name: str) -> None:
+    hush = Fernet.generate_key().decode() if name == "encryption_keys" else "hush-hush-hush-hush"
+    settings = load_settings(NEEDED | {PREFIX + name.upper(): hush})
+    held = getattr(settings, name)
+    shown = held[0] if isinstance(held, tuple) else held
+    assert isinstance(shown, SecretStr)
+    assert shown.get_secret_value() == hush
+    assert hush not in f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
+
+
+def test_no_secret_is_in_the_complaint_about_another_setting() -> None:
+    told = refusal(TIMEZONE="Mars", SMTP_URL="smtp://someone:hush-hush@mail", INDEX_KEY="hush-hush")
+    assert "hush-hush" not in told
+
+
+def test_a_cause_holds_no_secret_either() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(NEEDED | {"CARENOTIFY_ENCRYPTION_KEYS": "hush-hush"})
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        load_settings(NEEDED).hospital_name = "Elsewhere"  # type: ignore[misc]
+
+
+def test_a_setting_that_one_process_needs_is_named_when_it_is_asked_for() -> None:
+    with pytest.raises(SettingsError, match="CARENOTIFY_SMTP_URL: is not set"):
+        load_settings(NEEDED).required("smtp_url")
+
+
+def test_the_document_lists_exactly_the_settings_that_there_are() -> None:
+    ours = DOCUMENT.read_text().partition("\n## carenotify\n")[2].partition("\n## ")[0]
+    told = re.findall(r"^\|\s*`(CARENOTIFY_[A-Z0-9_]+)`", ours, re.MULTILINE)
+    assert len(told) == len(set(told))
+    assert set(told) == {PREFIX + name.upper() for name in Settings.model_fields}
