@@ -30,7 +30,7 @@ def up(checkout: Checkout, *, demo: bool = False) -> System:
         Processes(checkout.run).kill_orphans()
         system = System(checkout, demo=demo)
         install_system(system)
-        _ = system.places  # a port that the user fixed and that is taken shows here, before anything is started
+        _ = system.places, system.workers  # what the user asked for and cannot have shows here, before any start
         with Steps() as steps:
             system.write_environment()
             _stop_surplus_workers(system)
