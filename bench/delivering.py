@@ -12,7 +12,7 @@ from bench.publishing import ROWS
 from bench.servers import Servers
 
 PROCESSES = 2
-THREADS = 32
+THREADS = 64
 
 
 def run(servers: Servers) -> Iterator[dict[str, Any]]:

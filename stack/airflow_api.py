@@ -56,6 +56,11 @@ class AirflowApi:
             page = f"{self.settings['AIRFLOW__API__BASE_URL']}/dags/{dag}/runs/{run}"
             raise StackError(f"{dag} failed; see {page}")
 
+    def run_seconds(self, dag: str, run: str) -> float:
+        """How long a run that has ended took, from its triggering."""
+        told = self._call("GET", f"/dags/{dag}/dagRuns/{run}")
+        return (datetime.fromisoformat(told["end_date"]) - datetime.fromisoformat(told["queued_at"])).total_seconds()
+
     def _tasks(self, dag: str, run: str) -> dict[str, int]:
         found = self._call("GET", f"/dags/{dag}/dagRuns/{run}/taskInstances?limit=1000")["task_instances"]
         counted: dict[str, int] = {}

@@ -11,11 +11,12 @@ class Checkout:
     """A checkout, with its run folder and its virtual environment."""
 
     root: Path
+    run_name: str = ".run"
 
     @property
     def run(self) -> Path:
         """Everything that a start writes: data, logs, pid files, secrets."""
-        return self.root / ".run"
+        return self.root / self.run_name
 
     @property
     def venv(self) -> Path:

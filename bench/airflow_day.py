@@ -1,0 +1,92 @@
+"""Both DAGs on a running Airflow: 8,000 appointments from an API that fails one call in ten, and their reminders.
+
+Starts a system of its own in `.run-bench`, beside one that may be running, and removes it again.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench.servers import Servers
+from stack.airflow_api import AirflowApi
+from stack.checkout import Checkout, here
+from stack.down import clean
+from stack.system import System
+from stack.up import up
+
+APPOINTMENTS = 8000
+MOST_SECONDS = {"ingest_appointments": 90, "send_reminders": 30}
+MOST_MEGABYTES = 500
+
+
+def run(_: Servers) -> Iterator[dict[str, Any]]:
+    os.environ["DEMO_APPOINTMENTS"] = str(APPOINTMENTS)
+    checkout = Checkout(here().root, run_name=".run-bench")
+    try:
+        system = up(checkout, demo=True)
+        for dag in MOST_SECONDS:
+            yield from _figures(system, dag)
+    finally:
+        clean(checkout)
+
+
+def _figures(system: System, dag: str) -> Iterator[dict[str, Any]]:
+    api = AirflowApi(system.settings)
+    api.wait_for_dag(dag, seconds=120)
+    if (earlier := api.run_at_work(dag)) is not None:
+        api.follow(dag, earlier, show=lambda _: None, seconds=600)
+    with TaskMemory(system.processes.pid("scheduler")) as memory:
+        triggered = api.trigger(dag, datetime.now(UTC))
+        api.follow(dag, triggered, show=lambda _: None, seconds=600)
+    seconds = api.run_seconds(dag, triggered)
+    yield {"figure": f"{dag}_seconds", "value": round(seconds, 1), "at_most": MOST_SECONDS[dag]}
+    yield {"figure": f"{dag}_task_megabytes", "value": memory.peak_megabytes, "at_most": MOST_MEGABYTES}
+
+
+class TaskMemory:
+    """The largest resident memory that any process below the scheduler has had, sampled while the block runs."""
+
+    def __init__(self, scheduler: int) -> None:
+        self.peak_megabytes = 0
+        self._scheduler = scheduler
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._sample)
+
+    def __enter__(self) -> TaskMemory:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _sample(self) -> None:
+        while not self._over.wait(0.25):
+            for pid in _below(self._scheduler):
+                self.peak_megabytes = max(self.peak_megabytes, _peak_megabytes(pid))
+
+
+def _below(ancestor: int) -> set[int]:
+    parents: dict[int, int] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+    below: set[int] = set()
+    while found := {pid for pid, parent in parents.items() if parent in below | {ancestor} and pid not in below}:
+        below |= found
+    return below
+
+
+def _peak_megabytes(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) // 1024 for line in lines if line.startswith("VmHWM")), 0)
