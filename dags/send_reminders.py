@@ -70,7 +70,7 @@ def plan() -> list[dict[str, Any]]:
     ]
 
 
-@task(map_index_template="{{ label }}", retries=5, max_active_tis_per_dagrun=8)
+@task(map_index_template="{{ label }}", retries=5, max_active_tis_per_dagrun=4)
 def publish(batch: dict[str, Any]) -> dict[str, int]:
     """Publish one batch and wait until the broker has confirmed it."""
     from uuid import UUID
