@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from bench.servers import Servers
 from stack.airflow_api import AirflowApi
@@ -57,7 +57,7 @@ class TaskMemory:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._sample)
 
-    def __enter__(self) -> TaskMemory:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
