@@ -21,6 +21,7 @@ def seed_templates(*, database: Database) -> int:
         if file.code in kinds:
             check_template(file, kinds[file.code].data)
     with database.transaction() as transaction:
+        templates.take_turns(transaction)
         stored = {_place(version): version for code in kinds for version in templates.latest(transaction, code)}
         changed = [file for file in files if _place(file) not in stored or file.parts != stored[_place(file)].parts]
         for file in changed:

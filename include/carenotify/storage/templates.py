@@ -27,6 +27,11 @@ WHERE code = %(code)s AND channel = %(channel)s AND language = %(language)s
 """
 
 
+def take_turns(transaction: Transaction) -> None:
+    """Wait until nobody else is storing wordings; until the end of this transaction, nobody will. Readers go on."""
+    transaction.execute("LOCK TABLE templates IN SHARE ROW EXCLUSIVE MODE")
+
+
 def latest(transaction: Transaction, code: str) -> list[TemplateVersion]:
     """The newest version of a wording, for each channel and language."""
     return [_version(row) for row in transaction.execute(_LATEST, {"code": code})]
