@@ -1,0 +1,107 @@
+"""The figures of a day: each must agree with the rows that it is counted from."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+
+from carenotify.app import App
+from carenotify.journeys.report_delivery import DeliveryReport, report_delivery
+from tests.integration.ward import NOON, Hospital, SetClock
+
+TODAY = date(2026, 11, 24)
+IN_THREE_DAYS = NOON + timedelta(days=3, hours=2)
+
+
+def report(app: App, day: date = TODAY) -> DeliveryReport:
+    return report_delivery(day, database=app.database, timezone=app.settings.timezone)
+
+
+@pytest.fixture
+def ward(app: App, hospital: Hospital) -> Hospital:
+    """Anna has two of one day by both channels, Berta one by SMS, and two people are skipped."""
+    hospital.add_patient("anna")
+    hospital.add_appointment("a1", "anna")
+    hospital.add_appointment("a2", "anna", start=IN_THREE_DAYS + timedelta(hours=1))
+    hospital.add_patient("berta", mail=None)
+    hospital.add_appointment("b1", "berta")
+    hospital.add_patient("gone", deceased=True)
+    hospital.add_appointment("g1", "gone")
+    hospital.add_patient("silent", contacts=[])
+    hospital.add_appointment("s1", "silent")
+    app.reminder_planner.plan(TODAY)
+    return hospital
+
+
+def test_a_day_without_reminders_has_no_share(app: App) -> None:
+    told = report(app)
+    assert (told.appointments_due, told.patient_days_due, told.notifications, told.reached_share) == (0, 0, 0, None)
+
+
+def test_due_is_counted_by_appointments_and_by_patient_days(app: App, ward: Hospital) -> None:
+    told = report(app)
+    assert (told.appointments_due, told.patient_days_due, told.patient_days_reached) == (3, 2, 0)
+    assert (told.notifications, told.by_channel) == (3, {"sms": 2, "email": 1})
+    assert told.by_status == {"pending": 3}
+    assert told.skipped == {"deceased": 1, "no_contact": 1}
+    assert told.reached_share == 0
+
+
+def test_a_patient_day_is_reached_by_any_of_its_messages(app: App, ward: Hospital) -> None:
+    ward.query(
+        "UPDATE notifications SET status = CASE channel WHEN 'sms' THEN 'failed' ELSE 'sent' END,"
+        " reason = CASE channel WHEN 'sms' THEN 'retries_spent' END RETURNING 1"
+    )
+    told = report(app)
+    assert (told.patient_days_due, told.patient_days_reached, told.reached_share) == (2, 1, 0.5)
+    assert told.by_status == {"failed": 2, "sent": 1}
+    assert told.by_reason == {"retries_spent": 2}
+
+
+def test_a_bounce_reached_nobody_and_a_receipt_did(app: App, ward: Hospital) -> None:
+    ward.query(
+        "UPDATE notifications SET status = CASE patient_id WHEN 'anna' THEN 'bounced' ELSE 'delivered' END RETURNING 1"
+    )
+    assert report(app).patient_days_reached == 1
+
+
+def test_possible_duplicates_are_counted(app: App, ward: Hospital) -> None:
+    ward.query("UPDATE notifications SET possible_duplicate = channel = 'email' RETURNING 1")
+    assert report(app).possible_duplicates == 1
+
+
+def test_every_notification_is_named_so_that_receivers_can_be_compared(app: App, ward: Hospital) -> None:
+    rows = ward.query("SELECT id::text, channel, status FROM notifications")
+    assert report(app).notification_ids == {row[0]: {"channel": row[1], "status": row[2]} for row in rows}
+
+
+def test_what_was_replaced_is_shown_and_not_due_twice(app: App, ward: Hospital) -> None:
+    ward.add_appointment("b1", "berta", start=IN_THREE_DAYS + timedelta(hours=4))
+    app.reminder_planner.plan(TODAY)
+    told = report(app)
+    assert (told.appointments_due, told.patient_days_due) == (3, 2)
+    assert told.by_status == {"pending": 3, "superseded": 1}
+
+
+def test_a_report_is_of_its_own_day(app: App, ward: Hospital, clock: SetClock) -> None:
+    clock.advance(days=1)
+    ward.add_patient("dora", mail=None)
+    ward.add_appointment("d1", "dora")
+    app.reminder_planner.plan(TODAY + timedelta(days=1))
+    assert report(app, TODAY).notifications == 3
+    assert report(app, TODAY + timedelta(days=1)).notifications == 1
+
+
+def test_quarantined_rows_and_addresses_left_out_are_told_apart(app: App, ward: Hospital) -> None:
+    for key, rejected in (("r1", True), ("r2", True), ("c1", False)):
+        ward.query(
+            "INSERT INTO quarantine (run_id, row_key, rules, sealed_row, fetched_at, rejected, quarantined_at)"
+            " VALUES ('run', %s, '{rule}', '', %s, %s, %s) RETURNING 1",
+            key,
+            NOON,
+            rejected,
+            NOON,
+        )
+    told = report(app)
+    assert (told.quarantined, told.addresses_left_out) == (2, 1)
