@@ -16,6 +16,7 @@ from great_expectations.data_context.types.base import ProgressBarsConfig
 from carenotify.errors import LoadHeldError
 from carenotify.quality.appointment_rules import APPOINTMENT_RULES
 from carenotify.quality.contact_rules import CONTACT_RULES
+from carenotify.quality.docs import prune_docs
 from carenotify.quality.rule import Rule
 
 # The failing rows by id and never their values, which are personal data and would end up in the data docs.
@@ -45,6 +46,7 @@ class Gate:
         contact_rules: Sequence[Rule] = CONTACT_RULES,
     ) -> None:
         docs_path.mkdir(parents=True, exist_ok=True)
+        prune_docs(docs_path)
         self._context = gx.get_context(mode="file", project_root_dir=docs_path)
         self._context.variables.progress_bars = ProgressBarsConfig(globally=False)
         self._appointment_rules = appointment_rules
