@@ -15,12 +15,14 @@ from carenotify.api.wiring import wiring
 MAX_BODY_BYTES = 1024 * 1024
 # A page of another site cannot send a header of its own choice with a visitor's cookie (Fetch standard, CORS).
 SAME_ORIGIN_HEADER = "X-Carenotify-Request"
+_PIECE_BYTES = 64 * 1024
+_DRAINED_PIECES = 256  # 16 MiB
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 
 def install(flask: Flask) -> None:
     """Put the guard before every view."""
-    flask.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    flask.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES + 1  # Flask cuts a chunked body there without a word
     flask.before_request(_guard)
 
 
@@ -67,9 +69,11 @@ def _check_same_origin() -> None:
 
 def _check_body(endpoint: Endpoint) -> None:
     if (request.content_length or 0) > MAX_BODY_BYTES:
-        raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A body has at most {MAX_BODY_BYTES} bytes.")
+        raise _too_large()
     if not endpoint.takes_json:
         return
+    if len(request.get_data()) > MAX_BODY_BYTES:
+        raise _too_large()
     if not request.is_json:
         raise ProblemError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send JSON, with Content-Type: application/json.")
     try:
@@ -79,3 +83,12 @@ def _check_body(endpoint: Endpoint) -> None:
     if not isinstance(body, dict):
         wrong = [FieldProblem(field="body", message="Input should be an object")]
         raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "Some fields are missing or wrong.", errors=wrong)
+
+
+def _too_large() -> ProblemError:
+    # Most clients read the answer only when they have sent everything; closing on them would look like a broken line.
+    unread = request.environ["wsgi.input"]
+    for _ in range(_DRAINED_PIECES):
+        if not unread.read(_PIECE_BYTES):
+            break
+    return ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A body has at most {MAX_BODY_BYTES} bytes.")

@@ -6,18 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
+from gunicorn.config import Config
+from gunicorn.glogging import Logger
 
 from carenotify.api.application import create_app
 from carenotify.app import App, build_app
 from carenotify.config import load_settings
 
 _DRAIN_SECONDS = 20
-# gunicorn's own words go the same way as ours: JSON lines on standard error, and no line for each request.
-_LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "loggers": {"gunicorn.error": {"handlers": [], "propagate": True}},
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +24,15 @@ class Place:
     port: int
     workers: int
     threads: int
+
+
+class _Logger(Logger):
+    """gunicorn's own words go the same way as ours: JSON lines on standard error, and no line for each request."""
+
+    def setup(self, cfg: Config) -> None:
+        super().setup(cfg)
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
 
 
 class Server(BaseApplication):
@@ -47,8 +52,8 @@ class Server(BaseApplication):
             "threads": self._place.threads,
             "worker_class": "gthread",
             "graceful_timeout": _DRAIN_SECONDS,
-            "worker_exit": lambda *_: self._close(),
-            "logconfig_dict": _LOGGING,
+            "worker_exit": lambda _arbiter, _worker: self._close(),
+            "logger_class": _Logger,
             "control_socket_disable": True,
         }
         for name, value in chosen.items():

@@ -12,7 +12,13 @@ from carenotify.domain.notification import Channel, Lane
 from carenotify.journeys.publish_due import Published
 from carenotify.storage import pauses
 
-_channel = click.option("--channel", type=click.Choice(list(Channel)), help="One channel only.", show_default="all")
+_channel = click.option(
+    "--channel",
+    type=click.Choice([*map(str, Channel)]),  # of the enum itself, click would offer SMS and refuse sms
+    callback=lambda _context, _option, name: None if name is None else Channel(name),
+    help="One channel only.",
+    show_default="all",
+)
 
 
 @click.command("publish-due")

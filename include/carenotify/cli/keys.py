@@ -24,16 +24,17 @@ def keys() -> None:
 
 @keys.command()
 @click.option("--name", required=True, help="Which system will use it.")
-@click.option("--scope", "scopes", type=click.Choice(list(Scope)), multiple=True, help="What it may do; repeatable.")
+@click.option(
+    "--scope", "scopes", type=click.Choice([*map(str, Scope)]), multiple=True, help="What it may do; repeatable."
+)
 @click.option("--all-scopes", is_flag=True, help="Everything, other keys included.")
-def create(name: str, scopes: tuple[Scope, ...], *, all_scopes: bool) -> None:
+def create(name: str, scopes: tuple[str, ...], *, all_scopes: bool) -> None:
     """Make an API key and show it, this once."""
     if bool(scopes) == all_scopes:
         raise click.UsageError("say what it may do: --scope (repeatable) or --all-scopes")
+    allowed = ALL_SCOPES if all_scopes else {Scope(scope) for scope in scopes}
     with closing(build_app()) as app:
-        key, text = issue_key(
-            app.database, name=name, scopes=ALL_SCOPES if all_scopes else scopes, by=_whoever(), now=app.clock()
-        )
+        key, text = issue_key(app.database, name=name, scopes=allowed, by=_whoever(), now=app.clock())
     click.echo(f"API key {key.id} for {name}. It is shown this once:", err=True)
     click.echo(text)
 
