@@ -63,13 +63,19 @@ class _Handler(BaseHTTPRequestHandler):
         """Tests read `asked` instead."""
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """A client that hangs up in the middle is what some tests are about."""
+
+
 @contextmanager
 def fhir_server() -> Iterator[FhirServer]:
     """A server on a free port of this machine."""
     patient_api = FhirServer()
     handler = type("Handler", (_Handler,), {"patient_api": patient_api})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), handler)
     patient_api.url = f"http://127.0.0.1:{server.server_port}/fhir"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
