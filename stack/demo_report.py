@@ -57,14 +57,18 @@ def show(report: Mapping[str, Any], settings: Mapping[str, str], file: Path) -> 
     """Print the summary for the person at the terminal."""
     say("\nThe day's reminders")
     for name in ("appointments_due", "patient_days_due", "notifications", "received", "quarantined"):
-        say(f"  {name.replace('_', ' '):<24}{report[name]:>8}")
+        say(f"  {name.replace('_', ' '):<30}{report[name]:>8}")
+    if report["sent_before_this_sandbox"]:
+        say(
+            f"  {'received by an earlier sandbox':<30}{report['sent_before_this_sandbox']:>8}, which cannot be counted now"
+        )
     for name in ("by_channel", "by_status", "skipped"):
         for key, number in sorted(report[name].items()):
-            say(f"  {name.removeprefix('by_') + ': ' + key:<24}{number:>8}")
+            say(f"  {name.removeprefix('by_') + ': ' + key:<30}{number:>8}")
     if "reached_share" in report:
-        say(f"  {'reached':<24}{report['reached_share']:>8.2%}")
-    say(f"  {'lost':<24}{report['lost']:>8}\n  {'duplicates':<24}{report['duplicates']:>8}")
-    say(f"  {'patient API calls':<24}{report['api_calls']:>8}   of which failed {report['api_failures']}")
+        say(f"  {'reached':<30}{report['reached_share']:>8.2%}")
+    say(f"  {'lost':<30}{report['lost']:>8}\n  {'duplicates':<30}{report['duplicates']:>8}")
+    say(f"  {'patient API calls':<30}{report['api_calls']:>8}   of which failed {report['api_failures']}")
     say("  " + ", ".join(f"{stage} {spent} s" for stage, spent in report["seconds"].items()))
     say(f"\n  Report    {file}")
     say(f"  Airflow   {settings['AIRFLOW__API__BASE_URL']}")
