@@ -59,9 +59,7 @@ def show(report: Mapping[str, Any], settings: Mapping[str, str], file: Path) -> 
     for name in ("appointments_due", "patient_days_due", "notifications", "received", "quarantined"):
         say(f"  {name.replace('_', ' '):<30}{report[name]:>8}")
     if report["sent_before_this_sandbox"]:
-        say(
-            f"  {'received by an earlier sandbox':<30}{report['sent_before_this_sandbox']:>8}, which cannot be counted now"
-        )
+        say(f"  {'received by an earlier sandbox':<30}{report['sent_before_this_sandbox']:>8}")
     for name in ("by_channel", "by_status", "skipped"):
         for key, number in sorted(report[name].items()):
             say(f"  {name.removeprefix('by_') + ': ' + key:<30}{number:>8}")
