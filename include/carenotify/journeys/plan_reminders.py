@@ -16,10 +16,10 @@ from carenotify.domain.schedule import Digest, Plan, ReminderRules, plan_digests
 from carenotify.domain.window import day_bounds, local_day
 from carenotify.domain.wording import TemplateVersion, choose_language
 from carenotify.errors import PlanDayError, WindowClosedError, WordingError
-from carenotify.storage import reminders, templates
+from carenotify.storage import notifications, reminders, templates
 from carenotify.storage.database import Database, Transaction
+from carenotify.storage.notifications import NewNotification
 from carenotify.storage.outbox import IdRange
-from carenotify.storage.reminders import NewNotification
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class ReminderPlanner:
         rows = list(self._rows(plan, wordings, due_at=max(opens, now), closes=closes, now=now))
         planned, batches = len(rows), []
         if not dry_run:
-            planned = reminders.insert(transaction, rows, sealer=sealer)
+            planned = len(notifications.insert(transaction, rows, sealer=sealer))
             reminders.replace_skips(transaction, day, plan.skips)
             batches = reminders.pending_batches(
                 transaction, kind=REMINDER.name, size=settings.publish_batch, due_by=now, now=now

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
-from uuid import UUID
 
 from carenotify.domain.appointment import Appointment, AppointmentStatus, Venue
 from carenotify.domain.notification import Channel
@@ -68,31 +66,6 @@ WHERE a.start_at >= %(since)s AND a.start_at < %(until)s AND NOT EXISTS ({_TOLD}
 ORDER BY a.start_at, a.id
 """
 
-INSERT = """
-WITH fresh AS (
-    INSERT INTO notifications (id, dedup_key, kind, lane, channel, patient_id, due_at, expires_at, template_version_id,
-                               sealed_data, created_at)
-    SELECT s.id,
-           s.digest_key || ':' || (
-               SELECT count(*) + 1 FROM notifications n
-               WHERE n.dedup_key > s.digest_key || ':' AND n.dedup_key < s.digest_key || ';'
-           ),
-           s.kind, s.lane, s.channel, s.patient_id, s.due_at, s.expires_at, s.template_version_id,
-           s.sealed_data, s.created_at
-    FROM new_notifications s
-    ORDER BY s.id
-    ON CONFLICT (dedup_key) DO NOTHING
-    RETURNING id
-),
-linked AS (
-    INSERT INTO notification_appointments (notification_id, appointment_id, content_hash)
-    SELECT l.notification_id, l.appointment_id, l.content_hash
-    FROM new_links l
-    JOIN fresh ON fresh.id = l.notification_id
-)
-SELECT count(*) FROM fresh
-"""
-
 BATCHES = """
 SELECT min(id::text)::uuid, max(id::text)::uuid, count(*)
 FROM (
@@ -103,24 +76,6 @@ FROM (
 GROUP BY batch
 ORDER BY batch
 """
-
-
-@dataclass(frozen=True, slots=True)
-class NewNotification:
-    """A row to insert. `digest_key` gets its generation when it is stored."""
-
-    id: UUID
-    digest_key: str
-    kind: str
-    lane: str
-    channel: Channel
-    patient_id: str
-    due_at: datetime
-    expires_at: datetime
-    template_version_id: int
-    data: object
-    created_at: datetime
-    appointments: tuple[Appointment, ...]
 
 
 def take_turns(transaction: Transaction) -> None:
@@ -164,48 +119,6 @@ def candidates(
             ),
             frozenset() if patient is None else suppressed_addresses(patient, suppressed, sealer),
         )
-
-
-def insert(transaction: Transaction, rows: Sequence[NewNotification], *, sealer: Sealer) -> int:
-    """Store new notifications and what they tell of; returns how many were not there before."""
-    transaction.execute(
-        """
-        CREATE TEMP TABLE new_notifications (
-            id uuid, digest_key text COLLATE "C", kind text, lane text, channel text, patient_id text,
-            due_at timestamptz, expires_at timestamptz, template_version_id bigint, sealed_data bytea,
-            created_at timestamptz
-        ) ON COMMIT DROP
-        """
-    )
-    transaction.execute(
-        "CREATE TEMP TABLE new_links (notification_id uuid, appointment_id text, content_hash bytea) ON COMMIT DROP"
-    )
-    with transaction.cursor() as cursor:
-        with cursor.copy("COPY new_notifications FROM STDIN") as copy:
-            for row in rows:
-                copy.write_row(_columns(row, sealer))
-        with cursor.copy("COPY new_links FROM STDIN") as copy:
-            for row in rows:
-                for appointment in row.appointments:
-                    copy.write_row((row.id, appointment.id, appointment.content_hash))
-    inserted = transaction.execute(INSERT).fetchone()
-    return int(inserted[0]) if inserted else 0
-
-
-def _columns(row: NewNotification, sealer: Sealer) -> tuple[object, ...]:
-    return (
-        row.id,
-        row.digest_key,
-        row.kind,
-        row.lane,
-        row.channel.value,
-        row.patient_id,
-        row.due_at,
-        row.expires_at,
-        row.template_version_id,
-        sealer.seal(row.data),
-        row.created_at,
-    )
 
 
 def replace_skips(transaction: Transaction, day: date, skips: Sequence[Skip]) -> None:
