@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import phonenumbers
@@ -63,6 +64,26 @@ def _fernet_keys(keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
     return keys
 
 
+def _database_url(url: SecretStr) -> SecretStr:
+    if not _is_url(url.get_secret_value(), "postgresql", "postgres"):
+        raise ValueError("is not a PostgreSQL URL (postgresql://user:password@host:5432/name)")
+    return url
+
+
+def _broker_url(url: SecretStr) -> SecretStr:
+    if not all(_is_url(node.strip(), "amqp", "amqps") for node in url.get_secret_value().split(",")):
+        raise ValueError("is not an AMQP URL (amqp://user:password@host:5672/vhost), or several with commas")
+    return url
+
+
+def _is_url(text: str, *schemes: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in schemes and parts.port != 0  # asking for a port that is no number raises
+    except ValueError:
+        return False
+
+
 Words = Annotated[tuple[str, ...], BeforeValidator(_words), AfterValidator(_at_least_one)]
 Channels = Annotated[tuple[Channel, ...], BeforeValidator(_words), AfterValidator(_at_least_one)]
 Keys = Annotated[
@@ -78,8 +99,8 @@ class Settings(BaseModel):
     )
 
     # where things are
-    database_url: SecretStr
-    broker_url: SecretStr
+    database_url: Annotated[SecretStr, AfterValidator(_database_url)]
+    broker_url: Annotated[SecretStr, AfterValidator(_broker_url)]
     patient_api_url: str | None = None
     public_url: str = "http://127.0.0.1:8080"
     api_url: str | None = None

@@ -7,7 +7,9 @@ import sys
 
 import structlog
 
-_LOUD = ("pika", "twilio", "urllib3", "great_expectations")
+_LOUD = ("twilio", "urllib3", "great_expectations")
+# They shout for each try at a server that is away, some with tracebacks; our own lines say it once, with the place.
+_SHOUTING = ("pika", "psycopg.pool")
 
 
 def configure_logging(level: int = logging.INFO) -> None:
@@ -32,3 +34,5 @@ def configure_logging(level: int = logging.INFO) -> None:
     root.setLevel(level)
     for name in _LOUD:
         logging.getLogger(name).setLevel(logging.ERROR)
+    for name in _SHOUTING:
+        logging.getLogger(name).setLevel(logging.CRITICAL)

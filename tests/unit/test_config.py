@@ -75,6 +75,12 @@ def test_everything_that_is_wrong_is_told_at_once_a_line_each() -> None:
         ("ENCRYPTION_KEYS", f"{NEEDED['CARENOTIFY_ENCRYPTION_KEYS']},hush-hush", "key 2 is not a Fernet key"),
         ("ENCRYPTION_KEYS", ",", "needs at least one value"),
         ("INDEX_KEY", "hush-hush", "at least 16"),
+        ("DATABASE_URL", "hush-hush", "is not a PostgreSQL URL (postgresql://user:password@host:5432/name)"),
+        ("DATABASE_URL", "mysql://me:hush-hush@h/x", "is not a PostgreSQL URL"),
+        ("DATABASE_URL", "postgresql://me:hush-hush@h:port/x", "is not a PostgreSQL URL"),
+        ("BROKER_URL", "hush-hush", "is not an AMQP URL (amqp://user:password@host:5672/vhost), or several"),
+        ("BROKER_URL", "amqp://h/,http://me:hush-hush@h/", "is not an AMQP URL"),
+        ("BROKER_URL", "amqp://me:hush-hush@h:port/", "is not an AMQP URL"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_it_should_be(name: str, value: str, said: str) -> None:
@@ -82,6 +88,7 @@ def test_a_wrong_value_is_named_with_what_it_should_be(name: str, value: str, sa
     assert told.startswith(f"CARENOTIFY_{name}: ")
     assert said in told
     assert len(told.splitlines()) == 1
+    assert "hush-hush" not in told
 
 
 BOUNDS = {
@@ -138,7 +145,12 @@ def test_what_holds_a_password_or_a_key_is_kept_as_a_secret() -> None:
 
 @pytest.mark.parametrize("name", secret_settings())
 def test_a_secret_is_never_shown(name: str) -> None:
-    hush = Fernet.generate_key().decode() if name == "encryption_keys" else "hush-hush-hush-hush"
+    fitting = {
+        "encryption_keys": Fernet.generate_key().decode(),
+        "database_url": "postgresql://me:hush@h/x",
+        "broker_url": "amqp://me:hush@h/x",
+    }
+    hush = fitting.get(name, "hush-hush-hush-hush")
     settings = load_settings(NEEDED | {PREFIX + name.upper(): hush})
     held = getattr(settings, name)
     shown = held[0] if isinstance(held, tuple) else held
@@ -174,3 +186,8 @@ def test_the_document_lists_exactly_the_settings_that_there_are() -> None:
     told = re.findall(r"^\|\s*`(CARENOTIFY_[A-Z0-9_]+)`", ours, re.MULTILINE)
     assert len(told) == len(set(told))
     assert set(told) == {PREFIX + name.upper() for name in Settings.model_fields}
+
+
+def test_several_brokers_are_one_setting() -> None:
+    url = "amqp://me@one:5672/v, amqps://me@two/v"
+    assert load_settings(NEEDED | {"CARENOTIFY_BROKER_URL": url}).broker_url.get_secret_value() == url

@@ -22,10 +22,10 @@ def parameters(url: str) -> list[pika.URLParameters]:
     for part in url.split(","):
         try:
             node = pika.URLParameters(part.strip())
-        except (ValueError, TypeError, KeyError, IndexError) as error:
+        except (ValueError, TypeError, KeyError, IndexError):
             raise SettingsError(
                 "CARENOTIFY_BROKER_URL: not an AMQP URL (amqp://user:password@host:5672/vhost)"
-            ) from error
+            ) from None  # its text may hold a part of the password
         node.socket_timeout = node.stack_timeout = node.blocked_connection_timeout = _TIMEOUT_SECONDS
         node.blocked_connection_timeout = None
         node.heartbeat = _HEARTBEAT_SECONDS

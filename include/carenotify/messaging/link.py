@@ -38,6 +38,7 @@ class Link:
 
     def __init__(self, url: str, user: LinkUser, *, name: str) -> None:
         self._url = url
+        self._nodes = parameters(url)  # here, so that a wrong URL stops whoever starts and not only this thread
         self._user = user
         self._loop: IOLoop | None = None
         self._connection: SelectConnection | None = None
@@ -102,7 +103,7 @@ class Link:
 
         with self._guard:
             self._loop = loop
-        SelectConnection.create_connection(parameters(self._url), on_done, custom_ioloop=loop)
+        SelectConnection.create_connection(self._nodes, on_done, custom_ioloop=loop)
         try:
             loop.start()
         finally:

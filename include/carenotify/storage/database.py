@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 from psycopg.rows import TupleRow
@@ -56,10 +57,30 @@ class Database:
             with self._pool.connection(timeout=timeout_seconds) as connection:
                 yield connection
         except (psycopg.OperationalError, PoolTimeout) as error:
-            raise DatabaseUnavailableError(f"the database cannot be used just now ({type(error).__name__})") from error
+            raise DatabaseUnavailableError(f"{self._place} cannot be used just now ({type(error).__name__})") from error
+
+    @property
+    def _place(self) -> str:
+        parts = urlsplit(self.url)
+        return f"the database at {parts.hostname}:{parts.port or 5432}{parts.path}"
+
+    def answers(self, *, timeout_seconds: float) -> bool:
+        """Whether the server can be used now."""
+        try:
+            with self.transaction(timeout_seconds=timeout_seconds) as transaction:
+                transaction.execute("SELECT")
+        except DatabaseUnavailableError:
+            return False
+        return True
 
     def close(self) -> None:
         """Let go of the pool, when one was opened."""
         if "_pool" in self.__dict__:
             self._pool.close()
             del self.__dict__["_pool"]
+
+
+def has_schema(transaction: Transaction) -> bool:
+    """Whether somebody has run the migrations here."""
+    row = transaction.execute("SELECT to_regclass('notifications') IS NOT NULL").fetchone()
+    return row is not None and bool(row[0])

@@ -12,17 +12,17 @@ import orjson
 
 
 class HealthServer:
-    """Answers on a port of its own. `state` gives `ready` (a bool) and whatever else is worth showing."""
+    """Answers on a port of its own. `state` gives what is worth showing. Raises OSError when it cannot listen."""
 
-    def __init__(self, *, host: str, port: int, state: Callable[[], dict[str, Any]]) -> None:
+    def __init__(self, *, host: str, port: int, ready: Callable[[], bool], state: Callable[[], dict[str, Any]]) -> None:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 if self.path not in {"/health", "/ready"}:
                     self.send_error(HTTPStatus.NOT_FOUND)
                     return
-                content = state()
-                well = self.path == "/health" or content["ready"]
-                body = orjson.dumps(content)
+                # Whoever asks whether the process runs must not wait for a database that is away.
+                well = self.path == "/health" or ready()
+                body = orjson.dumps({self.path[1:]: well} | state())
                 self.send_response(HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))

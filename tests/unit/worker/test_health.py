@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+import pytest
+
+from carenotify.worker.health import HealthServer
+
+
+@contextmanager
+def serving(ready: Callable[[], bool]) -> Iterator[str]:
+    server = HealthServer(host="127.0.0.1", port=0, ready=ready, state=lambda: {"channels": {"sms": {"sent": 3}}})
+    server.start()
+    yield f"http://127.0.0.1:{server.port}"
+    server.stop()
+
+
+def ask(url: str) -> tuple[int, str]:
+    try:
+        with urlopen(url, timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+@pytest.mark.parametrize(("ready", "status"), [(True, 200), (False, 503)])
+def test_ready_says_by_its_status_whether_it_can_deliver(ready: bool, status: int) -> None:
+    with serving(lambda: ready) as url:
+        answered, body = ask(f"{url}/ready")
+    assert answered == status
+    assert json.loads(body) == {"ready": ready, "channels": {"sms": {"sent": 3}}}
+
+
+def test_health_does_not_ask_whether_it_is_ready() -> None:
+    def never() -> bool:
+        raise AssertionError("a probe of the process must not wait for the servers it uses")
+
+    with serving(never) as url:
+        assert ask(f"{url}/health") == (200, '{"health":true,"channels":{"sms":{"sent":3}}}')
+
+
+def test_it_serves_nothing_else() -> None:
+    with serving(lambda: True) as url:
+        assert ask(f"{url}/")[0] == 404
+
+
+def test_a_port_in_use_is_an_error_at_once() -> None:
+    with serving(lambda: True) as url, pytest.raises(OSError, match="in use"):
+        HealthServer(host="127.0.0.1", port=int(url.rpartition(":")[2]), ready=lambda: True, state=dict)
