@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 _ATTEMPTS_ALLOWED = len(DELIVERY_RETRIES.delays) + 1
 # A sender may still be inside its last call when its lease ends; the relay does not take over before that is over.
-_GRACE = timedelta(seconds=15)
+GRACE = timedelta(seconds=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Relay:
         now = self.clock()
         with self.database.transaction() as transaction:
             settled = claims.settle(
-                transaction, now=now, claimed_before=now - _GRACE, attempts_allowed=_ATTEMPTS_ALLOWED
+                transaction, now=now, claimed_before=now - GRACE, attempts_allowed=_ATTEMPTS_ALLOWED
             )
             expired = outbox.expire(transaction, now=now)
         if settled:

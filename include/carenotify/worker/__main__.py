@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 import threading
+import traceback
+from collections.abc import Callable
 from typing import Any
 
 import click
 
 from carenotify.app import App, build_app
 from carenotify.domain.notification import Channel
-from carenotify.errors import CarenotifyError
+from carenotify.errors import CarenotifyError, SettingsError
 from carenotify.logs import configure_logging
 from carenotify.worker.channel_worker import ChannelWorker
 from carenotify.worker.health import HealthServer
 from carenotify.worker.relay_loop import RelayLoop
 
 log = logging.getLogger(__name__)
+
+_DATABASE_SECONDS = 2.0
 
 
 def _channels(_: click.Context, __: click.Parameter, text: str) -> tuple[Channel, ...]:
@@ -39,11 +44,33 @@ def _channels(_: click.Context, __: click.Parameter, text: str) -> tuple[Channel
 @click.option("--relay/--no-relay", default=True, show_default=True, help="Whether this process sweeps as well.")
 def main(channels: tuple[Channel, ...], health_host: str, health_port: int, *, relay: bool) -> None:
     configure_logging()
+    threading.excepthook = end_with_thread
     try:
         app = build_app(application="carenotify-worker")
         _run(app, channels, health_host=health_host, health_port=health_port, relay=relay)
     except CarenotifyError as error:
         sys.exit(f"carenotify.worker cannot start: {error}")
+
+
+def _health_server(
+    host: str, port: int, *, ready: Callable[[], bool], state: Callable[[], dict[str, Any]]
+) -> HealthServer:
+    try:
+        return HealthServer(host=host, port=port, ready=ready, state=state)
+    except OSError as error:
+        raise SettingsError(f"--health-port {port}: cannot listen on {host}: {error.strerror}") from error
+
+
+def end_with_thread(died: threading.ExceptHookArgs) -> None:
+    """A thread that dies of a bug ends the process: one that goes on without it would look well and send nothing.
+
+    Whoever watches the process starts it again; the relay settles what was claimed. The error's text stays unsaid,
+    since it may hold personal data.
+    """
+    place = traceback.extract_tb(died.exc_traceback)[-1]
+    name = died.thread.name if died.thread else "unknown"
+    log.critical("thread %s died of a %s at %s:%s", name, died.exc_type.__name__, place.filename, place.lineno)
+    os._exit(1)
 
 
 def _run(app: App, channels: tuple[Channel, ...], *, health_host: str, health_port: int, relay: bool) -> None:
@@ -55,13 +82,14 @@ def _run(app: App, channels: tuple[Channel, ...], *, health_host: str, health_po
         for channel in channels
     ]
 
-    def state() -> dict[str, Any]:
-        return {
-            "ready": not stop.is_set() and all(worker.connected for worker in workers),
-            "channels": {worker.channel.value: dict(worker.counts) for worker in workers},
-        }
+    def ready() -> bool:
+        connected = not stop.is_set() and all(worker.connected for worker in workers)
+        return connected and app.database.answers(timeout_seconds=_DATABASE_SECONDS)
 
-    health = HealthServer(host=health_host, port=health_port, state=state)
+    def state() -> dict[str, Any]:
+        return {"channels": {worker.channel.value: dict(worker.counts) for worker in workers}}
+
+    health = _health_server(health_host, health_port, ready=ready, state=state)
     health.start()
     for worker in workers:
         worker.start()

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from carenotify.domain.delivery import Outcome
 from carenotify.domain.notification import Channel, Lane
-from carenotify.errors import DatabaseUnavailableError
+from carenotify.errors import DatabaseUnavailableError, StorageError
 from carenotify.journeys.deliver_batch import Deliverer
 from carenotify.messaging.consumer import Consumer, Delivery
 from carenotify.messaging.topology import queue_name
@@ -30,8 +30,12 @@ _DATABASE_PAUSE_SECONDS = 0.5
 class _Result:
     """A send that is over. No outcome means that its lease had run out and nothing was sent."""
 
-    notification_id: UUID
+    claim: Claim
     outcome: Outcome | None
+
+
+def _key(claim: Claim) -> tuple[UUID, UUID]:
+    return claim.notification_id, claim.token
 
 
 class ChannelWorker:
@@ -50,7 +54,8 @@ class ChannelWorker:
         self._consumer = connect(queues, prefetch=8 * threads, deliver=self._inbox.put)
         self._claimed: SimpleQueue[Claim | None] = SimpleQueue()
         self._results: SimpleQueue[_Result | None] = SimpleQueue()
-        self._held: dict[UUID, list[Delivery]] = {}
+        # By claim, not by notification: after a long standstill, one can be claimed again while its first send hangs.
+        self._held: dict[tuple[UUID, UUID], list[Delivery]] = {}
         self._held_guard = threading.Lock()
         self._draining = threading.Event()
         self._claimer = threading.Thread(target=self._claim_loop, name=f"{channel}-claim")
@@ -101,7 +106,7 @@ class ChannelWorker:
                 return
             with self._held_guard:
                 for claim in claims:
-                    self._held[claim.notification_id] = by_id.pop(claim.notification_id)
+                    self._held[_key(claim)] = by_id.pop(claim.notification_id)
             for claim in claims:
                 self._claimed.put(claim)
             not_ours = [delivery for those in by_id.values() for delivery in those]
@@ -109,11 +114,14 @@ class ChannelWorker:
             self._inbox.add_room(len(deliveries) - len(claims))
 
     def _claim(self, ids: Sequence[UUID]) -> list[Claim] | None:
-        """None when the worker stops while the database is away: the messages are the broker's again then."""
+        """None when the worker stops while it cannot claim: the messages are the broker's again then.
+
+        With a wrong encryption key nothing can be opened; giving rows up for that would spoil all that are due.
+        """
         while True:
             try:
                 claims, refused = self._deliverer.claim(ids)
-            except DatabaseUnavailableError as error:
+            except StorageError as error:
                 log.warning("%s; claiming again soon", error)
                 if self._draining.wait(_DATABASE_PAUSE_SECONDS):
                     return None
@@ -133,7 +141,7 @@ class ChannelWorker:
                 # A bug must not take the thread with it. The claim runs out, and the relay settles it.
                 log.exception("notification %s could not be sent", claim.notification_id)
                 outcome = None
-            self._results.put(_Result(claim.notification_id, outcome))
+            self._results.put(_Result(claim, outcome))
 
     # --- record ------------------------------------------------------------------------------
 
@@ -144,7 +152,7 @@ class ChannelWorker:
             outcomes = [result.outcome for result in results if result.outcome is not None]
             self._record(outcomes)
             with self._held_guard:
-                done = [delivery for result in results for delivery in self._held.pop(result.notification_id)]
+                done = [delivery for result in results for delivery in self._held.pop(_key(result.claim))]
             self._consumer.ack(done)
             self._inbox.add_room(len(results))
 
