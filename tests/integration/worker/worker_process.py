@@ -1,0 +1,77 @@
+"""A real `python -m carenotify.worker` beside a sandbox that counts what it sends."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
+
+from tests.integration.ward import wait_for
+
+ROOT = Path(__file__).parents[3]
+_PORT = re.compile(r"health on port (\d+)")
+
+
+@dataclass
+class WorkerProcess:
+    """A running worker; `log` is what it wrote so far."""
+
+    process: subprocess.Popen[bytes]
+    log_file: Path
+
+    @property
+    def log(self) -> str:
+        return self.log_file.read_text()
+
+    @property
+    def url(self) -> str:
+        wait_for(lambda: _PORT.search(self.log) is not None or self.process.poll() is not None)
+        found = _PORT.search(self.log)
+        assert found is not None, self.log
+        return f"http://127.0.0.1:{found[1]}"
+
+    def ask(self, path: str) -> tuple[int, dict[str, object]]:
+        """Status and JSON of /health or /ready; 0 when nobody answers."""
+        try:
+            with urlopen(f"{self.url}{path}", timeout=10) as answer:
+                return answer.status, json.loads(answer.read())
+        except HTTPError as error:
+            with error:
+                return error.code, json.loads(error.read())
+        except URLError:
+            return 0, {}
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send the signal and wait; the exit status."""
+        self.process.send_signal(number)
+        return self.process.wait(40)
+
+
+def clean_environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment with these settings and no others of ours."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("CARENOTIFY_")}
+    return kept | {"PYTHONPATH": str(ROOT / "include")} | dict(settings)
+
+
+@contextmanager
+def running_worker(settings: Mapping[str, str], log_file: Path, *arguments: str) -> Iterator[WorkerProcess]:
+    """A worker for as long as the block lasts, however it ends."""
+    command = [sys.executable, "-m", "carenotify.worker", *arguments]
+    with (
+        log_file.open("wb") as log,
+        subprocess.Popen(command, env=clean_environment(settings), cwd=ROOT, stdout=log, stderr=log) as process,
+    ):
+        try:
+            yield WorkerProcess(process, log_file)
+        finally:
+            if process.poll() is None:
+                process.kill()
