@@ -11,12 +11,13 @@ from http import HTTPStatus
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from flask import Request
+from flask import Request, Response
 from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, ValidationError
 from spectree import Response as Answers
 from spectree import SpecTree
 from spectree.models import SecureType, SecurityScheme, SecuritySchemeData
+from spectree.plugins.flask_plugin import FlaskPlugin
 
 from carenotify.api.problems import Problem, invalid
 from carenotify.domain.access import Scope
@@ -42,8 +43,15 @@ def _refuse_invalid(_request: Request, _response: Any, error: Exception | None, 
         raise invalid(error) from None
 
 
+class _Backend(FlaskPlugin):
+    """Leaves finished answers alone: spectree would read them, and a file that is being sent can be read once."""
+
+    def validate_response(self, resp: Any, *more: Any) -> Any:
+        return (resp, None) if isinstance(resp, Response) else super().validate_response(resp, *more)
+
+
 spec = SpecTree(
-    "flask",
+    backend=_Backend,
     mode="strict",
     before=_refuse_invalid,
     validation_error_model=Problem,

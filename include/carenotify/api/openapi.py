@@ -12,7 +12,8 @@ from flask import Blueprint, Response, jsonify
 from carenotify.api.endpoint import open_endpoint, spec
 from carenotify.api.problems import MEDIA_TYPE
 
-openapi = Blueprint("openapi", __name__)
+# Not "openapi": spectree leaves endpoints out whose names begin so.
+openapi = Blueprint("document", __name__)
 
 _PROBLEM = {
     "description": "Why not (RFC 9457).",

@@ -10,6 +10,7 @@ from threading import Lock
 from carenotify.app import App
 from carenotify.errors import DatabaseUnavailableError
 from carenotify.messaging.address import is_reachable
+from carenotify.storage.database import has_schema
 
 log = logging.getLogger(__name__)
 
@@ -47,10 +48,9 @@ def readiness_of(app: App) -> Readiness:
 def _database_answers(app: App) -> bool:
     try:
         with app.database.transaction(timeout_seconds=_DATABASE_SECONDS) as transaction:
-            transaction.execute("SELECT FROM api_keys LIMIT 1")
+            return has_schema(transaction)
     except DatabaseUnavailableError:
         return False
-    return True
 
 
 def _broker_listens(app: App) -> bool:

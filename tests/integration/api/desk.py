@@ -15,7 +15,9 @@ from carenotify.journeys.issue_key import issue_key
 
 BASE = "/carenotify/v1"
 # Shaped like the JWTs that Airflow would check for us.
-TOKENS = {f"{role.lower()}.to.ken": Person(role.lower(), (role,)) for role in ("Viewer", "User", "Op", "Admin", "Guest")}
+TOKENS = {
+    f"{role.lower()}.to.ken": Person(role.lower(), (role,)) for role in ("Viewer", "User", "Op", "Admin", "Guest")
+}
 
 
 @dataclass
@@ -36,4 +38,4 @@ class Desk:
     def call_with(self, token: str, method: str, path: str, **more: Any) -> TestResponse:
         """A request with a bearer token."""
         headers = {"Authorization": f"Bearer {token}"} | more.pop("headers", {})
-        return self.client.open(BASE + path, method=method, headers=headers, **more)
+        return self.client.open(BASE + path, method=method, headers=headers, buffered=True, **more)

@@ -15,19 +15,41 @@ from carenotify.quality.data_docs import site
 
 data_docs = Blueprint("data_docs", __name__)
 
-# The pages bring scripts from public servers with them. Those may draw; they may not call Airflow or us in a reader's
-# name.
-_POLICY = (
-    "default-src 'self' https: data: 'unsafe-inline'; script-src 'self' https: 'unsafe-inline' 'unsafe-eval'; "
-    "connect-src 'none'; form-action 'none'; object-src 'none'; base-uri 'none'; frame-ancestors 'self'"
+# Great Expectations' pages bring their tables' scripts from these servers. They may draw; they may not call Airflow or
+# us in a reader's name, nor fetch the logo, whose address tells its owner which project is being looked at.
+_SCRIPTS = (
+    "https://cdn.jsdelivr.net https://cdnjs.cloudflare.com https://code.jquery.com https://stackpath.bootstrapcdn.com"
+)
+_STYLES = "https://cdn.jsdelivr.net https://cdnjs.cloudflare.com https://maxcdn.bootstrapcdn.com"
+_POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        f"script-src 'self' 'unsafe-inline' 'unsafe-eval' https://unpkg.com {_SCRIPTS}",
+        f"style-src 'self' 'unsafe-inline' https://unpkg.com {_STYLES}",
+        "font-src 'self' https://cdnjs.cloudflare.com",
+        "img-src 'self' data:",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'self'",
+    ]
 )
 
 
-@data_docs.get("/data-docs/", defaults={"page": "index.html"})
+@data_docs.get("/data-docs/")
+@endpoint(Scope.REPORTS_READ, Scope.NOTIFICATIONS_READ, tag="reports", answers={HTTPStatus.OK: None})
+def get_data_docs() -> Response:
+    """Show the first page of the data docs: the latest loads, and the rules."""
+    return _page("index.html")
+
+
 @data_docs.get("/data-docs/<path:page>")
 @endpoint(Scope.REPORTS_READ, Scope.NOTIFICATIONS_READ, tag="reports", answers={HTTPStatus.OK: None})
-def get_data_docs(page: str) -> Response:
-    """Show a page of the data docs."""
+def get_data_docs_page(page: str) -> Response:
+    """Show a page of the data docs, or what it is drawn with."""
+    return _page(page)
+
+
+def _page(page: str) -> Response:
     folder = site(Path(wiring().app.settings.data_docs_path)).resolve()
     if not (folder / "index.html").is_file():
         raise ProblemError(HTTPStatus.NOT_FOUND, "No load has been through the quality gate yet.")

@@ -44,5 +44,7 @@ def get_ready() -> Ready:
     """
     ready = Ready.model_validate(wiring().readiness.look())
     if not ready.database:
-        raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "The database cannot be used just now.")
+        raise ProblemError(
+            HTTPStatus.SERVICE_UNAVAILABLE, "The database cannot be used just now, or has no tables yet."
+        )
     return ready
