@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +16,14 @@ from carenotify.storage import api_keys
 from tests.integration.ward import Hospital, SetClock, make_settings
 
 JSON = "application/json"
+
+
+@pytest.fixture(scope="module")
+def app(module_database_url: str) -> Iterator[App]:
+    """One database for all of them: whatever is refused here leaves nothing behind."""
+    app = build_app(make_settings(module_database_url), clock=SetClock())
+    yield app
+    app.close()
 
 
 @pytest.mark.parametrize(
