@@ -160,6 +160,7 @@ def load_appointments() -> dict[str, int]:
             app.database,
             run_id=get_current_context()["run_id"],
             max_changes=app.settings.max_changes_per_load,
+            acceptor=app.event_acceptor,
             clock=app.clock,
         )
 
@@ -171,7 +172,7 @@ def release_load() -> dict[str, int]:
 
     with _app() as app, _no_retry_when_final():
         run_id = get_current_context()["params"]["release_run_id"]
-        return release_load(app.database, run_id=run_id, clock=app.clock)
+        return release_load(app.database, run_id=run_id, acceptor=app.event_acceptor, clock=app.clock)
 
 
 @task(trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS, retries=0)

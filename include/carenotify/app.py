@@ -17,6 +17,8 @@ from carenotify.domain.clock import Clock, system_clock
 from carenotify.domain.notification import Channel
 from carenotify.domain.wording import Hospital
 from carenotify.errors import SettingsError
+from carenotify.journeys.accept_event import EventAcceptor
+from carenotify.journeys.announce_change import ChangeAnnouncer
 from carenotify.journeys.deliver_batch import Deliverer
 from carenotify.journeys.plan_reminders import ReminderPlanner
 from carenotify.journeys.publish_due import DuePublisher
@@ -121,6 +123,11 @@ class App:
     def reminder_planner(self) -> ReminderPlanner:
         """Plans a day's reminders."""
         return ReminderPlanner(self.database, self.settings, self.clock)
+
+    @cached_property
+    def event_acceptor(self) -> EventAcceptor:
+        """Takes in change events."""
+        return EventAcceptor(self.database, ChangeAnnouncer(self.settings, self.sealer), self.clock)
 
     @cached_property
     def due_publisher(self) -> DuePublisher:

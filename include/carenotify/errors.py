@@ -74,6 +74,13 @@ class PlanDayError(CarenotifyError):
     """Reminders were asked for on a day that is still to come; only a dry run can look ahead."""
 
 
+# --- change events and requests ---------------------------------------------------------------
+
+
+class EventConflictError(CarenotifyError):
+    """An event id, or an idempotency key, came again with another body. Nothing was changed."""
+
+
 # --- the broker ------------------------------------------------------------------------------
 
 

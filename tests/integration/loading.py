@@ -52,6 +52,7 @@ class ScriptedSource(AppointmentSource):
     by_id: dict[str, SourceRow | SourceError] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     updates_asked_since: datetime | None = None
+    known_patients: dict[str, tuple[SourcePatient, ...]] = field(default_factory=dict)
 
     def says(self, *rows: SourceRow, day: date = DAY) -> None:
         """That day has these rows, on one page."""
@@ -70,6 +71,10 @@ class ScriptedSource(AppointmentSource):
         if isinstance(found, SourceError):
             raise found
         return found
+
+    def patients(self, patient_id: str) -> tuple[SourcePatient, ...]:
+        self.asked.append(patient_id)
+        return self.known_patients.get(patient_id, ())
 
 
 def _pages(script: Sequence[Page | SourceError]) -> Iterator[Page]:
@@ -106,7 +111,13 @@ class Loads:
         )
 
     def load(self, run_id: str) -> dict[str, int]:
-        return load_appointments(self.app.database, run_id=run_id, max_changes=self.max_changes, clock=self.app.clock)
+        return load_appointments(
+            self.app.database,
+            run_id=run_id,
+            max_changes=self.max_changes,
+            acceptor=self.app.event_acceptor,
+            clock=self.app.clock,
+        )
 
     def run(self, run_id: str, *, first_day: date = DAY, days: int = 1) -> dict[str, int]:
         """A whole load; gives its counts."""

@@ -30,7 +30,7 @@ def ingest(asked: datetime | None, days: int | None, release: str | None, discar
             discard_load(app.database, run_id=discard, clock=app.clock)
             click.echo(f"Load {discard} is thrown away; the last good copy stays.")
         elif release is not None:
-            _say(release_load(app.database, run_id=release, clock=app.clock))
+            _say(release_load(app.database, run_id=release, acceptor=app.event_acceptor, clock=app.clock))
         else:
             _say(_ingest(app, asked, days))
 
@@ -44,6 +44,7 @@ def _ingest(app: App, asked: datetime | None, days: int | None) -> dict[str, int
         run_id=_run_id("command", app),
         first_day=today if asked is None else asked.date(),
         days=days or 1 + app.settings.ingest_days_ahead,
+        acceptor=app.event_acceptor,
         clock=app.clock,
     )
 
@@ -76,6 +77,7 @@ def redrive(run_id: str | None) -> None:
             timezone=app.settings.timezone,
             max_changes=app.settings.max_changes_per_load,
             docs_path=Path(app.settings.data_docs_path),
+            acceptor=app.event_acceptor,
             clock=app.clock,
         )
     _say(counts)

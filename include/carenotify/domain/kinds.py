@@ -32,6 +32,28 @@ class ReminderData(BaseModel):
     appointments: tuple[AppointmentLine, ...] = Field(min_length=1)
 
 
+class ChangeData(BaseModel):
+    """What the wording of a change may use: how the appointment was, as far as it was known, and how it is now.
+
+    A cancellation has no `new`, a booking no `old`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    given_name: str | None
+    old: AppointmentLine | None
+    new: AppointmentLine | None
+
+
+class MessageData(BaseModel):
+    """A message that another system words itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    subject: str = Field(min_length=1, max_length=120)
+    text: str = Field(min_length=1, max_length=1000)
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """`windowed` kinds go out only inside the send window; `urgent` ones ignore it and do-not-disturb hours.
@@ -53,15 +75,49 @@ class Kind:
         return status in self.statuses and start > now
 
 
+_BOTH = (Channel.SMS, Channel.EMAIL)
+
 REMINDER = Kind(
     name="reminder",
     data=ReminderData,
     template="reminder",
     lane=Lane.LOW,
-    channels=(Channel.SMS, Channel.EMAIL),
+    channels=_BOTH,
     windowed=True,
     urgent=False,
     statuses=frozenset({AppointmentStatus.BOOKED}),
 )
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (REMINDER,)}
+
+def _change(name: str, status: AppointmentStatus) -> Kind:
+    return Kind(
+        name=name,
+        data=ChangeData,
+        template=name,
+        lane=Lane.HIGH,
+        channels=_BOTH,
+        windowed=False,
+        urgent=True,
+        statuses=frozenset({status}),
+    )
+
+
+RESCHEDULED = _change("rescheduled", AppointmentStatus.BOOKED)
+VENUE_CHANGED = _change("venue_changed", AppointmentStatus.BOOKED)
+CANCELLED = _change("cancelled", AppointmentStatus.CANCELLED)
+BOOKED = _change("booked", AppointmentStatus.BOOKED)
+
+MESSAGE = Kind(
+    name="message",
+    data=MessageData,
+    template="message",
+    lane=Lane.MEDIUM,
+    channels=_BOTH,
+    windowed=False,
+    urgent=False,
+    statuses=frozenset(),
+)
+
+KINDS: dict[str, Kind] = {
+    kind.name: kind for kind in (REMINDER, RESCHEDULED, VENUE_CHANGED, CANCELLED, BOOKED, MESSAGE)
+}

@@ -120,7 +120,7 @@ def skip_reason(candidate: Candidate, rules: ReminderRules) -> str | None:
         return "deceased"
     if candidate.preferences.opted_out_kinds & {rules.kind.name, "*"}:
         return "opted_out"
-    if _channels(candidate, rules):
+    if channels_of(candidate, rules):
         return None
     return _why_unreachable(patient, rules)
 
@@ -132,7 +132,7 @@ def _why_unreachable(patient: Patient, rules: ReminderRules) -> str:
     return "opted_out" if usable else "no_usable_address"
 
 
-def _channels(candidate: Candidate, rules: ReminderRules) -> tuple[Channel, ...]:
+def channels_of(candidate: Candidate, rules: ReminderRules) -> tuple[Channel, ...]:
     """Channels of the kind that the patient can be reached on, with an address that is not suppressed."""
     if candidate.patient is None:
         return ()
@@ -166,5 +166,5 @@ def _digests(told: list[Candidate], appointment_day: date, rules: ReminderRules)
             first.preferences.language or first.patient.language,
             appointments,
         )
-        for channel in _channels(first, rules)
+        for channel in channels_of(first, rules)
     ]

@@ -10,6 +10,7 @@ from pathlib import Path
 from carenotify.config import Settings
 from carenotify.domain.clock import Clock
 from carenotify.errors import SourceError
+from carenotify.journeys.accept_event import EventAcceptor
 from carenotify.journeys.check_load import check_load
 from carenotify.journeys.close_load import close_load
 from carenotify.journeys.fetch_day import fetch_day
@@ -31,6 +32,7 @@ def ingest_appointments(
     run_id: str,
     first_day: date,
     days: int,
+    acceptor: EventAcceptor,
     clock: Clock,
 ) -> dict[str, int]:
     """Fetch, check and load these days; gives the load's counts. What did not come whole is logged.
@@ -43,7 +45,9 @@ def ingest_appointments(
         fetch_missing(database, source, run_id=run_id, timezone=settings.timezone, clock=clock)
         docs_path = Path(settings.data_docs_path)
         check_load(database, run_id=run_id, max_bad_share=settings.max_bad_share, docs_path=docs_path, clock=clock)
-        return load_appointments(database, run_id=run_id, max_changes=settings.max_changes_per_load, clock=clock)
+        return load_appointments(
+            database, run_id=run_id, max_changes=settings.max_changes_per_load, acceptor=acceptor, clock=clock
+        )
     finally:
         for problem in close_load(database, run_id=run_id, clock=clock):
             _log.warning("%s", problem)

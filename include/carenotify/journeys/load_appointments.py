@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from carenotify.domain.clock import Clock
+from carenotify.domain.instant import read_instant
 from carenotify.errors import LoadHeldError
+from carenotify.journeys.accept_event import EventAcceptor
 from carenotify.journeys.take_apart_row import appointment_of, patients_of
 from carenotify.sources.base import SourceRow
 from carenotify.storage.appointments import (
     LoadedAppointment,
     bring_appointments,
+    changed_ahead,
     count_changes,
     starts_of,
     take_over_appointments,
@@ -35,8 +38,12 @@ class _Load:
     unscheduled: int = 0
 
 
-def load_appointments(database: Database, *, run_id: str, max_changes: int, clock: Clock) -> dict[str, int]:
-    """Take over what the gate let through; gives the run's counts. A run that is loaded already changes nothing.
+def load_appointments(
+    database: Database, *, run_id: str, max_changes: int, acceptor: EventAcceptor, clock: Clock
+) -> dict[str, int]:
+    """Take over what the gate let through, and announce what changed ahead as events would; gives the run's counts.
+
+    A run that is loaded already changes nothing.
 
     Raises LoadHeldError, after marking the load held and before anything is written, when more appointments ahead
     changed than `max_changes` and no person has released it; also when it was not checked, is held or was discarded.
@@ -52,7 +59,12 @@ def load_appointments(database: Database, *, run_id: str, max_changes: int, cloc
         reason = None if run.status == "released" else _reason_to_hold(changes, max_changes)
         if reason is None:
             changes["patients_changed"] = upsert_patients(transaction, database.sealer, load.patients)
+            differences = changed_ahead(transaction, clock())
             take_over_appointments(transaction)
+            changes["announced"] = sum(
+                acceptor.note_difference(transaction, old, new, run_id=run_id, known_at=known_at)
+                for old, new, known_at in differences
+            )
             changes["resolved"] = resolve_rows(transaction, run_id=run_id, now=clock())
             clear_run(transaction, run_id)
         status = "loaded" if reason is None else "held"
@@ -105,4 +117,6 @@ def _add(load: _Load, row: SourceRow, fetched_at: datetime, known_start: datetim
     if appointment is None:
         load.unscheduled += 1
     else:
-        load.appointments.append(LoadedAppointment(appointment, row.version, fetched_at, row.gone))
+        load.appointments.append(
+            LoadedAppointment(appointment, row.version, fetched_at, row.gone, read_instant(row.last_updated))
+        )

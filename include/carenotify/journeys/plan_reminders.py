@@ -14,9 +14,9 @@ from carenotify.domain.clock import Clock
 from carenotify.domain.kinds import REMINDER, AppointmentLine
 from carenotify.domain.schedule import Digest, Plan, ReminderRules, plan_digests
 from carenotify.domain.window import day_bounds, local_day
-from carenotify.domain.wording import TemplateVersion, choose_language
-from carenotify.errors import PlanDayError, WindowClosedError, WordingError
-from carenotify.storage import notifications, reminders, templates
+from carenotify.errors import PlanDayError, WindowClosedError
+from carenotify.journeys.choose_wording import Wordings
+from carenotify.storage import notifications, reminders
 from carenotify.storage.database import Database, Transaction
 from carenotify.storage.notifications import NewNotification
 from carenotify.storage.outbox import IdRange
@@ -83,16 +83,17 @@ class ReminderPlanner:
         settings, sealer = self.settings, self.database.sealer
         since = max(now, day_bounds(day, settings.timezone)[0])
         until = day_bounds(day + timedelta(days=settings.reminder_days_before), settings.timezone)[1]
+        horizon = reminders.Horizon(since, until, settings.reminder_days_before)
         reminders.take_turns(transaction)
         superseded = 0
         if not dry_run:
             superseded = reminders.supersede_overtaken(
-                transaction, kind=REMINDER.name, since=since, until=until, timezone=settings.timezone.key, now=now
+                transaction, horizon, kind=REMINDER.name, timezone=settings.timezone.key, now=now
             )
-        found = reminders.candidates(transaction, kind=REMINDER.name, since=since, until=until, sealer=sealer)
+        found = reminders.candidates(transaction, horizon, kind=REMINDER.name, sealer=sealer)
         rules = ReminderRules(REMINDER, settings.timezone, settings.default_channels, day, now)
         plan = plan_digests(found, rules)
-        wordings = templates.latest(transaction, REMINDER.template)
+        wordings = Wordings.of(transaction, REMINDER, default_language=settings.default_language)
         rows = list(self._rows(plan, wordings, due_at=max(opens, now), closes=closes, now=now))
         planned, batches = len(rows), []
         if not dry_run:
@@ -104,15 +105,9 @@ class ReminderPlanner:
         return PlannedReminders(day, plan.due, plan.patient_days, planned, superseded, dict(plan.skipped), batches)
 
     def _rows(
-        self, plan: Plan, wordings: list[TemplateVersion], *, due_at: datetime, closes: datetime, now: datetime
+        self, plan: Plan, wordings: Wordings, *, due_at: datetime, closes: datetime, now: datetime
     ) -> Iterator[NewNotification]:
-        by_place = {(wording.channel, wording.language): wording for wording in wordings}
         for digest in plan.digests:
-            languages = [language for channel, language in by_place if channel is digest.channel]
-            language = choose_language([digest.wanted_language], languages, self.settings.default_language)
-            wording = by_place[digest.channel, language]
-            if wording.id is None:
-                raise WordingError(f"{wording} is not stored; run: python -m carenotify migrate")
             yield NewNotification(
                 id=uuid6.uuid7(),
                 digest_key=digest.key(REMINDER),
@@ -122,7 +117,7 @@ class ReminderPlanner:
                 patient_id=digest.patient.id,
                 due_at=due_at,
                 expires_at=closes,
-                template_version_id=wording.id,
+                template_version_id=wordings.choose(digest.channel, digest.wanted_language),
                 data=_data(digest),
                 created_at=now,
                 appointments=digest.appointments,

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from carenotify.domain.clock import Clock
 from carenotify.domain.window import local_day
+from carenotify.journeys.accept_event import EventAcceptor
 from carenotify.journeys.check_load import check_load
 from carenotify.journeys.load_appointments import load_appointments
 from carenotify.journeys.start_load import start_load
@@ -26,6 +27,7 @@ def redrive_quarantine(
     timezone: ZoneInfo,
     max_changes: int,
     docs_path: Path,
+    acceptor: EventAcceptor,
     clock: Clock,
 ) -> dict[str, int]:
     """Load the open rows that a run quarantined (None: all of them), as a load of their own named `redrive_id`.
@@ -38,4 +40,4 @@ def redrive_quarantine(
         rows = open_rows(transaction, database.sealer, run_id=run_id)
         stage_rows(transaction, database.sealer, run_id=redrive_id, part="quarantine", rows=rows)
     check_load(database, run_id=redrive_id, max_bad_share=_ALL_MAY_BE_BAD, docs_path=docs_path, clock=clock)
-    return load_appointments(database, run_id=redrive_id, max_changes=max_changes, clock=clock)
+    return load_appointments(database, run_id=redrive_id, max_changes=max_changes, acceptor=acceptor, clock=clock)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from carenotify.domain.clock import Clock
 from carenotify.errors import LoadHeldError
+from carenotify.journeys.accept_event import EventAcceptor
 from carenotify.journeys.load_appointments import load_appointments
 from carenotify.storage.database import Database, Transaction
 from carenotify.storage.ingest_runs import read_run, settle_run
 from carenotify.storage.staging import clear_run, count_by_verdict
 
 
-def release_load(database: Database, *, run_id: str, clock: Clock) -> dict[str, int]:
+def release_load(database: Database, *, run_id: str, acceptor: EventAcceptor, clock: Clock) -> dict[str, int]:
     """Load what the gate let through of a held load, however many changes it has; gives its counts.
 
     What a newer load has said since stays. Raises NotFoundError, or LoadHeldError when the load is not held or its
@@ -21,7 +22,7 @@ def release_load(database: Database, *, run_id: str, clock: Clock) -> dict[str, 
         if "unchecked" in count_by_verdict(transaction, run_id):
             raise LoadHeldError(f"load {run_id} could not be checked, so it cannot be released; run it again")
         settle_run(transaction, run_id=run_id, status="released", now=clock())
-    return load_appointments(database, run_id=run_id, max_changes=0, clock=clock)
+    return load_appointments(database, run_id=run_id, max_changes=0, acceptor=acceptor, clock=clock)
 
 
 def discard_load(database: Database, *, run_id: str, clock: Clock) -> None:

@@ -107,3 +107,7 @@ class AppointmentSource(ABC):
     @abstractmethod
     def appointment(self, appointment_id: str) -> SourceRow | None:
         """One appointment as it stands now, or None when the source does not know it (any more)."""
+
+    @abstractmethod
+    def patients(self, patient_id: str) -> tuple[SourcePatient, ...]:
+        """One patient and the records that replaced it, one after the other; empty when the source knows none."""

@@ -92,6 +92,10 @@ class FhirR4Source(AppointmentSource):
         resource = self._read("Appointment", appointment_id)
         return None if resource is None else self._completed(read_appointment(resource), records)
 
+    def patients(self, patient_id: str) -> tuple[SourcePatient, ...]:
+        """See AppointmentSource."""
+        return self._patients(patient_id, _Records())
+
     def _search(self, criteria: Mapping[str, Any]) -> Iterator[Page]:
         records, trail = _Records(), _Trail(self._page_limit)
         url: str | None = f"{self._http.base_url}/Appointment"

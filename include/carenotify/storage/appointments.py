@@ -12,18 +12,19 @@ from datetime import datetime
 
 from psycopg.rows import class_row
 
-from carenotify.domain.appointment import Appointment, AppointmentStatus
+from carenotify.domain.appointment import Appointment, AppointmentStatus, Venue
 from carenotify.storage.database import Transaction
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedAppointment:
-    """An appointment as a load brings it. `fetched_at` is when the source answered."""
+    """An appointment as a load brings it: `fetched_at` then, last changed `updated_at` as far as the source says."""
 
     appointment: Appointment
     source_version: str | None
     fetched_at: datetime
     gone: bool
+    updated_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,24 +43,26 @@ class StoredAppointment:
 _INCOMING = """
 CREATE TEMP TABLE incoming_appointments (
     id text PRIMARY KEY, patient_id text, start_at timestamptz, end_at timestamptz, venue text, location_id text,
-    status text, content_hash bytea, source_version text, fetched_at timestamptz, gone boolean
+    status text, content_hash bytea, source_version text, fetched_at timestamptz, gone boolean, known_at timestamptz
 ) ON COMMIT DROP
 """
 
 _COPY = """
 COPY incoming_appointments
-    (id, patient_id, start_at, end_at, venue, location_id, status, content_hash, source_version, fetched_at, gone)
+    (id, patient_id, start_at, end_at, venue, location_id, status, content_hash, source_version, fetched_at, gone,
+     known_at)
 FROM STDIN
 """
 
 # `says_new`: another thing than the load before. A row that only an event told of yet has no load_hash: what its
 # first load says may lag behind the event, so it is noted and changes nothing.
 _COMPARED = """
-SELECT incoming.gone,
+SELECT incoming.id, incoming.gone,
     known.id IS NULL AS is_new,
     known.fetched_at > incoming.fetched_at AS is_stale,
     known.load_hash <> incoming.content_hash AND known.content_hash <> incoming.content_hash
-        AND known.fetched_at < incoming.fetched_at AS is_changed,
+        AND known.fetched_at < incoming.fetched_at
+        AND (known.known_at IS NULL OR known.known_at <= incoming.known_at) AS is_changed,
     greatest(known.start_at, incoming.start_at) > %(now)s AS is_ahead
 FROM incoming_appointments AS incoming LEFT JOIN appointments AS known USING (id)
 """
@@ -89,14 +92,16 @@ UPDATE appointments AS known
 SET patient_id = incoming.patient_id, start_at = incoming.start_at, end_at = incoming.end_at, venue = incoming.venue,
     location_id = incoming.location_id, status = incoming.status, content_hash = incoming.content_hash,
     load_hash = incoming.content_hash, source_version = incoming.source_version, fetched_at = incoming.fetched_at,
+    known_at = CASE WHEN known.content_hash = incoming.content_hash THEN known.known_at ELSE incoming.known_at END,
     updated_at = CASE WHEN (known.content_hash, known.end_at, known.venue)
         IS DISTINCT FROM (incoming.content_hash, incoming.end_at, incoming.venue) THEN now() ELSE known.updated_at END
 FROM incoming_appointments AS incoming
 WHERE known.id = incoming.id AND known.fetched_at < incoming.fetched_at
-  AND (known.content_hash = incoming.content_hash OR known.load_hash <> incoming.content_hash)
+  AND (known.content_hash = incoming.content_hash
+       OR known.load_hash <> incoming.content_hash AND (known.known_at IS NULL OR known.known_at <= incoming.known_at))
 """
 
-# What is left: an event said otherwise, and this load says what the one before said.
+# What is left: an event said otherwise, and this load says what the one before said, or what was so before the event.
 _NOTE = """
 UPDATE appointments AS known
 SET load_hash = incoming.content_hash, fetched_at = incoming.fetched_at
@@ -142,6 +147,7 @@ def bring_appointments(transaction: Transaction, loaded: Iterable[LoadedAppointm
                     row.source_version,
                     row.fetched_at,
                     row.gone,
+                    row.updated_at or row.fetched_at,
                 )
             )
     transaction.execute("ANALYZE incoming_appointments")
@@ -153,6 +159,38 @@ def count_changes(transaction: Transaction, now: datetime) -> dict[str, int]:
     row = cursor.fetchone()
     names = [column.name for column in cursor.description or ()]
     return dict(zip(names, row or (), strict=True))
+
+
+_CHANGED_AHEAD = f"""
+SELECT known.id, known.patient_id, known.start_at, known.end_at, known.venue, known.location_id, known.status,
+    incoming.patient_id, incoming.start_at, incoming.end_at, incoming.venue, incoming.location_id, incoming.status,
+    incoming.known_at
+FROM ({_COMPARED}) AS compared
+JOIN incoming_appointments AS incoming USING (id)
+JOIN appointments AS known USING (id)
+WHERE compared.is_changed AND compared.is_ahead
+ORDER BY known.id
+"""
+
+
+def changed_ahead(transaction: Transaction, now: datetime) -> list[tuple[Appointment, Appointment, datetime]]:
+    """Each appointment ahead that taking over will change: as it is, as it will be, and since when it is so."""
+    return [
+        (_appointment(row[0], *row[1:7]), _appointment(row[0], *row[7:13]), row[13])
+        for row in transaction.execute(_CHANGED_AHEAD, {"now": now})
+    ]
+
+
+def _appointment(
+    appointment_id: str,
+    patient_id: str,
+    start: datetime,
+    end: datetime | None,
+    venue: str,
+    location_id: str | None,
+    status: str,
+) -> Appointment:
+    return Appointment(appointment_id, patient_id, start, end, Venue(venue, location_id), AppointmentStatus(status))
 
 
 def take_over_appointments(transaction: Transaction) -> None:

@@ -43,6 +43,7 @@ WITH due AS (
       AND n.due_at <= %(now)s
       AND n.expires_at > %(now)s
       AND (n.publish_until IS NULL OR n.publish_until <= %(now)s)
+      AND n.reason IS DISTINCT FROM 'awaiting_contact'
       AND (%(first)s::uuid IS NULL OR n.id BETWEEN %(first)s AND %(last)s)
       AND NOT EXISTS (SELECT FROM pauses p WHERE p.channel IN (n.channel, '*'))
     ORDER BY n.due_at, n.id

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 
 from carenotify.domain.appointment import Appointment, AppointmentStatus, Venue
-from carenotify.domain.notification import Channel
 from carenotify.domain.patient import Preferences
 from carenotify.domain.schedule import Candidate, Skip
-from carenotify.storage.claims import suppressed_addresses
 from carenotify.storage.database import Transaction
 from carenotify.storage.outbox import IdRange
-from carenotify.storage.patients import open_patient
+from carenotify.storage.recipients import RECIPIENT_COLUMNS, RECIPIENT_JOINS, open_recipient
 from carenotify.storage.sealed import Sealer
 
 # Plans take turns, so that each sees what the one before it wrote; any constant of our own will do.
 _PLAN_LOCK = 0x706C616E
 
-# A reminder counts as told while it lives and says what is true now; one that was superseded, or ran out of time,
-# does not. Statuses are named here as in domain.notification.Status.
+# An appointment counts as told while a reminder of it lives and says what is true now; one that was superseded, or ran
+# out of time, does not. A change that was announced so late that it did a reminder's work counts as one.
+# Statuses are named here as in domain.notification.Status.
 _TOLD = """
     SELECT FROM notification_appointments l
     JOIN notifications n ON n.id = l.notification_id
-    WHERE l.appointment_id = a.id AND l.content_hash = a.content_hash AND n.kind = %(kind)s
+    WHERE l.appointment_id = a.id AND l.content_hash = a.content_hash
+      AND (n.kind = %(kind)s OR n.created_at >= a.start_at - make_interval(days => %(days_before)s + 1))
       AND n.status NOT IN ('superseded', 'expired', 'cancelled', 'suppressed')
 """
 
@@ -53,15 +54,10 @@ WHERE n.id = held.id AND n.status IN ('pending', 'queued')
 """
 
 CANDIDATES = f"""
-SELECT a.id, a.patient_id, a.start_at, a.end_at, a.venue, a.location_id, a.status,
-       p.id, p.sealed_contact, p.language, p.deceased, p.merged_into,
-       COALESCE(q.channels, '{{}}'), q.language,
-       COALESCE(q.opted_out_channels, '{{}}'), COALESCE(q.opted_out_kinds, '{{}}'),
-       ARRAY(SELECT s.address_index FROM suppressions s WHERE s.address_index = ANY(p.address_indexes))
+SELECT a.id, a.patient_id, a.start_at, a.end_at, a.venue, a.location_id, a.status, {RECIPIENT_COLUMNS}
 FROM appointments a
 LEFT JOIN patients named ON named.id = a.patient_id
-LEFT JOIN patients p ON p.id = COALESCE(named.merged_into, named.id)
-LEFT JOIN preferences q ON q.patient_id = p.id
+{RECIPIENT_JOINS}
 WHERE a.start_at >= %(since)s AND a.start_at < %(until)s AND NOT EXISTS ({_TOLD})
 ORDER BY a.start_at, a.id
 """
@@ -78,47 +74,38 @@ ORDER BY batch
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """Appointments that start in [since, until), reminded `days_before` their day."""
+
+    since: datetime
+    until: datetime
+    days_before: int
+
+
 def take_turns(transaction: Transaction) -> None:
     """Wait until no other plan is being made; until the end of this transaction, none will be."""
     transaction.execute("SELECT pg_advisory_xact_lock(%s)", (_PLAN_LOCK,))
 
 
-def supersede_overtaken(
-    transaction: Transaction, *, kind: str, since: datetime, until: datetime, timezone: str, now: datetime
-) -> int:
+def supersede_overtaken(transaction: Transaction, horizon: Horizon, *, kind: str, timezone: str, now: datetime) -> int:
     """Stop waiting reminders that say what is no longer true, or that a fuller digest of the same day replaces."""
-    parameters = {"kind": kind, "since": since, "until": until, "timezone": timezone, "now": now}
+    parameters = asdict(horizon) | {"kind": kind, "timezone": timezone, "now": now}
     return transaction.execute(SUPERSEDE, parameters).rowcount
 
 
-def candidates(
-    transaction: Transaction, *, kind: str, since: datetime, until: datetime, sealer: Sealer
-) -> Iterator[Candidate]:
-    """Appointments that start in [since, until) and that no living notification of the kind tells as they stand."""
-    for row in transaction.execute(CANDIDATES, {"kind": kind, "since": since, "until": until}):
-        (appointment_id, patient_id, start, end, venue, location_id, status, found_id, sealed, language, *rest) = row
-        deceased, merged_into, channels, wanted_language, no_channels, no_kinds, suppressed = rest
-        patient = None
-        if found_id is not None:
-            patient = open_patient(
-                patient_id=found_id,
-                sealed_contact=sealed,
-                language=language,
-                deceased=deceased,
-                merged_into=merged_into,
-                sealer=sealer,
-            )
-        yield Candidate(
-            Appointment(appointment_id, patient_id, start, end, Venue(venue, location_id), AppointmentStatus(status)),
-            patient,
-            Preferences(
-                tuple(Channel(channel) for channel in channels),
-                wanted_language,
-                frozenset(Channel(channel) for channel in no_channels),
-                frozenset(no_kinds),
-            ),
-            frozenset() if patient is None else suppressed_addresses(patient, suppressed, sealer),
+def candidates(transaction: Transaction, horizon: Horizon, *, kind: str, sealer: Sealer) -> Iterator[Candidate]:
+    """Appointments inside the horizon that no living notification tells as they stand."""
+    for row in transaction.execute(CANDIDATES, asdict(horizon) | {"kind": kind}):
+        appointment_id, patient_id, start, end, venue, location_id, status = row[:7]
+        appointment = Appointment(
+            appointment_id, patient_id, start, end, Venue(venue, location_id), AppointmentStatus(status)
         )
+        recipient = open_recipient(row[7:], sealer)
+        if recipient is None:
+            yield Candidate(appointment, None, Preferences())
+        else:
+            yield Candidate(appointment, recipient.patient, recipient.preferences, recipient.refused_addresses)
 
 
 def replace_skips(transaction: Transaction, day: date, skips: Sequence[Skip]) -> None:

@@ -33,7 +33,14 @@ def sandbox() -> Iterator[SandboxServer]:
 def ingest(app: App, source: AppointmentSource, docs: Path, *, days: int = 1, run_id: str = "r1") -> dict[str, int]:
     settings = app.settings.model_copy(update={"data_docs_path": str(docs), "max_bad_share": 0.2})
     return ingest_appointments(
-        app.database, source, settings=settings, run_id=run_id, first_day=DAY, days=days, clock=app.clock
+        app.database,
+        source,
+        settings=settings,
+        run_id=run_id,
+        first_day=DAY,
+        days=days,
+        acceptor=app.event_acceptor,
+        clock=app.clock,
     )
 
 

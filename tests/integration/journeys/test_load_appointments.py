@@ -183,7 +183,7 @@ def test_too_many_changes_hold_the_load_before_anything_is_written(
     assert loads.snapshot() == before
     with pytest.raises(LoadHeldError, match="is held"):
         loads.load("r2")
-    assert release_load(loads.app.database, run_id="r2", clock=clock)["changed"] == 3
+    assert release_load(loads.app.database, run_id="r2", acceptor=loads.app.event_acceptor, clock=clock)["changed"] == 3
     assert started(loads) == LATER
 
 
@@ -201,7 +201,7 @@ def test_a_held_load_that_is_released_late_does_not_undo_a_newer_one(
     source.says(make_row("a1"))
     assert loads.run("sane")["unchanged"] == 1
     before = loads.snapshot()
-    assert release_load(loads.app.database, run_id="mad", clock=clock)["stale"] == 1
+    assert release_load(loads.app.database, run_id="mad", acceptor=loads.app.event_acceptor, clock=clock)["stale"] == 1
     assert loads.snapshot() == before
 
 
@@ -222,7 +222,7 @@ def test_a_load_with_too_many_bad_rows_is_held_and_the_last_good_copy_stays(
         run = read_run(transaction, "r2")
     assert (run.status, run.counts["rejected"]) == ("held", 2)
     assert "start_has_offset 2" in (run.reason or "")
-    release_load(loads.app.database, run_id="r2", clock=clock)
+    release_load(loads.app.database, run_id="r2", acceptor=loads.app.event_acceptor, clock=clock)
     assert loads.query("SELECT id FROM appointments ORDER BY id") == [("a1",), ("a3",)]
 
 
@@ -239,16 +239,16 @@ def test_a_held_load_can_be_thrown_away(loads: Loads, source: ScriptedSource, cl
     discard_load(loads.app.database, run_id="r1", clock=clock)
     assert loads.query("SELECT count(*) FROM staging_appointments") == [(0,)]
     with pytest.raises(LoadHeldError, match="is discarded"):
-        release_load(loads.app.database, run_id="r1", clock=clock)
+        release_load(loads.app.database, run_id="r1", acceptor=loads.app.event_acceptor, clock=clock)
 
 
 def test_only_a_held_load_can_be_released(loads: Loads, source: ScriptedSource, clock: SetClock) -> None:
     with pytest.raises(NotFoundError):
-        release_load(loads.app.database, run_id="nobody", clock=clock)
+        release_load(loads.app.database, run_id="nobody", acceptor=loads.app.event_acceptor, clock=clock)
     source.says(make_row())
     loads.run("r1")
     with pytest.raises(LoadHeldError, match="only a load that is held"):
-        release_load(loads.app.database, run_id="r1", clock=clock)
+        release_load(loads.app.database, run_id="r1", acceptor=loads.app.event_acceptor, clock=clock)
 
 
 def test_a_load_that_was_not_checked_is_not_loaded(loads: Loads, source: ScriptedSource) -> None:
@@ -447,6 +447,7 @@ def test_quarantined_rows_are_driven_through_the_gate_again(
         timezone=loads.app.settings.timezone,
         max_changes=0,
         docs_path=loads.docs_path,
+        acceptor=loads.app.event_acceptor,
         clock=clock,
     )
     assert (counts["rows"], counts["rejected"], counts["new"], counts["resolved"]) == (2, 1, 1, 1)

@@ -1,0 +1,65 @@
+"""A patient with the wishes and the suppressed addresses that decide how to tell them something."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from carenotify.domain.notification import Channel
+from carenotify.domain.patient import Patient, Preferences
+from carenotify.storage.claims import suppressed_addresses
+from carenotify.storage.database import Transaction
+from carenotify.storage.patients import open_patient
+from carenotify.storage.sealed import Sealer
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """`refused_addresses` stand on the suppression list."""
+
+    patient: Patient
+    preferences: Preferences
+    refused_addresses: frozenset[str]
+
+
+# Of the surviving record, when the named one was merged into it. All null where nobody copied the patient yet.
+RECIPIENT_COLUMNS = """
+    p.id, p.sealed_contact, p.language, p.deceased, p.merged_into, COALESCE(q.channels, '{}'), q.language,
+    COALESCE(q.opted_out_channels, '{}'), COALESCE(q.opted_out_kinds, '{}'),
+    ARRAY(SELECT s.address_index FROM suppressions s WHERE s.address_index = ANY(p.address_indexes))
+"""
+RECIPIENT_JOINS = """
+    LEFT JOIN patients p ON p.id = COALESCE(named.merged_into, named.id)
+    LEFT JOIN preferences q ON q.patient_id = p.id
+"""
+
+_BY_ID = f"SELECT {RECIPIENT_COLUMNS} FROM patients named {RECIPIENT_JOINS} WHERE named.id = %s"
+
+
+def open_recipient(columns: Sequence[Any], sealer: Sealer) -> Recipient | None:
+    """The recipient of RECIPIENT_COLUMNS; None when there is no such patient."""
+    patient_id, sealed, language, deceased, merged_into, channels, wanted, no_channels, no_kinds, suppressed = columns
+    if patient_id is None:
+        return None
+    patient = open_patient(
+        patient_id=patient_id,
+        sealed_contact=sealed,
+        language=language,
+        deceased=deceased,
+        merged_into=merged_into,
+        sealer=sealer,
+    )
+    preferences = Preferences(
+        tuple(Channel(channel) for channel in channels),
+        wanted,
+        frozenset(Channel(channel) for channel in no_channels),
+        frozenset(no_kinds),
+    )
+    return Recipient(patient, preferences, suppressed_addresses(patient, suppressed, sealer))
+
+
+def read_recipient(transaction: Transaction, patient_id: str, *, sealer: Sealer) -> Recipient | None:
+    """The recipient behind a patient id; None when nobody copied that patient yet."""
+    row = transaction.execute(_BY_ID, (patient_id,)).fetchone()
+    return None if row is None else open_recipient(row, sealer)
