@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from carenotify.domain.clock import Clock
+from carenotify.domain.event import type_of_change
 from carenotify.domain.instant import read_instant
 from carenotify.errors import LoadHeldError
 from carenotify.journeys.accept_event import EventAcceptor
@@ -45,8 +46,9 @@ def load_appointments(
 
     A run that is loaded already changes nothing.
 
-    Raises LoadHeldError, after marking the load held and before anything is written, when more appointments ahead
-    changed than `max_changes` and no person has released it; also when it was not checked, is held or was discarded.
+    Raises LoadHeldError, after marking the load held and before anything is written, when it would tell patients of
+    more than `max_changes` changes and no person has released it; also when it was not checked, is held or was
+    discarded.
     """
     with database.transaction() as transaction:
         run = read_run(transaction, run_id, lock=True)
@@ -55,11 +57,14 @@ def load_appointments(
         _refuse(transaction, run)
         load = _read(transaction, database, run_id)
         bring_appointments(transaction, load.appointments)
-        changes = count_changes(transaction, clock()) | {"unscheduled": load.unscheduled}
+        differences = changed_ahead(transaction, clock())
+        changes = count_changes(transaction, clock()) | {
+            "unscheduled": load.unscheduled,
+            "to_announce": sum(type_of_change(old, new) is not None for old, new, _ in differences),
+        }
         reason = None if run.status == "released" else _reason_to_hold(changes, max_changes)
         if reason is None:
             changes["patients_changed"] = upsert_patients(transaction, database.sealer, load.patients)
-            differences = changed_ahead(transaction, clock())
             take_over_appointments(transaction)
             changes["announced"] = sum(
                 acceptor.note_difference(transaction, old, new, run_id=run_id, known_at=known_at)
@@ -82,9 +87,11 @@ def _refuse(transaction: Transaction, run: IngestRun) -> None:
 
 
 def _reason_to_hold(changes: dict[str, int], max_changes: int) -> str | None:
-    if changes["changed"] <= max_changes:
+    """Patients who checked in are changes too, and many on any morning; but nobody is told of them."""
+    told = changes["to_announce"]
+    if told <= max_changes:
         return None
-    return f"{changes['changed']} appointments ahead changed, more than {max_changes}; look at them, then release it"
+    return f"patients would be told of {told} changes ahead, more than {max_changes}; look at them, then release it"
 
 
 def _read(transaction: Transaction, database: Database, run_id: str) -> _Load:

@@ -43,14 +43,15 @@ class StoredAppointment:
 _INCOMING = """
 CREATE TEMP TABLE incoming_appointments (
     id text PRIMARY KEY, patient_id text, start_at timestamptz, end_at timestamptz, venue text, location_id text,
-    status text, content_hash bytea, source_version text, fetched_at timestamptz, gone boolean, known_at timestamptz
+    status text, content_hash bytea, source_version text, fetched_at timestamptz, gone boolean, updated_at timestamptz,
+    known_at timestamptz GENERATED ALWAYS AS (coalesce(updated_at, fetched_at)) STORED
 ) ON COMMIT DROP
 """
 
 _COPY = """
 COPY incoming_appointments
     (id, patient_id, start_at, end_at, venue, location_id, status, content_hash, source_version, fetched_at, gone,
-     known_at)
+     updated_at)
 FROM STDIN
 """
 
@@ -77,11 +78,13 @@ SELECT count(*) FILTER (WHERE is_new) AS new,
 FROM ({_COMPARED}) AS compared
 """
 
+# `known_at` only where the source says when: the first load of a row may lag behind an event that is on its way.
 _INSERT_NEW = """
 INSERT INTO appointments
-    (id, patient_id, start_at, end_at, venue, location_id, status, content_hash, load_hash, source_version, fetched_at)
+    (id, patient_id, start_at, end_at, venue, location_id, status, content_hash, load_hash, source_version, fetched_at,
+     known_at)
 SELECT id, patient_id, start_at, end_at, venue, location_id, status, content_hash, content_hash, source_version,
-    fetched_at
+    fetched_at, updated_at
 FROM incoming_appointments
 ON CONFLICT (id) DO NOTHING
 """
@@ -147,7 +150,7 @@ def bring_appointments(transaction: Transaction, loaded: Iterable[LoadedAppointm
                     row.source_version,
                     row.fetched_at,
                     row.gone,
-                    row.updated_at or row.fetched_at,
+                    row.updated_at,
                 )
             )
     transaction.execute("ANALYZE incoming_appointments")
@@ -173,8 +176,20 @@ ORDER BY known.id
 """
 
 
+# An event that comes in between waits, so that what is announced is what is taken over.
+_LOCK_DIFFERENT = """
+SELECT known.id FROM appointments AS known JOIN incoming_appointments AS incoming USING (id)
+WHERE known.load_hash <> incoming.content_hash
+ORDER BY known.id FOR UPDATE OF known
+"""
+
+
 def changed_ahead(transaction: Transaction, now: datetime) -> list[tuple[Appointment, Appointment, datetime]]:
-    """Each appointment ahead that taking over will change: as it is, as it will be, and since when it is so."""
+    """Each appointment ahead that taking over will change: as it is, as it will be, and since when it is so.
+
+    Nobody else changes them until the transaction ends.
+    """
+    transaction.execute(_LOCK_DIFFERENT)
     return [
         (_appointment(row[0], *row[1:7]), _appointment(row[0], *row[7:13]), row[13])
         for row in transaction.execute(_CHANGED_AHEAD, {"now": now})

@@ -178,13 +178,28 @@ def test_too_many_changes_hold_the_load_before_anything_is_written(
     clock.advance(minutes=30)
     source.says(*(replace(row, start=LATER, end=None) for row in rows))
     loads.max_changes = 2
-    with pytest.raises(LoadHeldError, match="3 appointments ahead changed, more than 2"):
+    with pytest.raises(LoadHeldError, match="told of 3 changes ahead, more than 2"):
         loads.run("r2")
     assert loads.snapshot() == before
     with pytest.raises(LoadHeldError, match="is held"):
         loads.load("r2")
     assert release_load(loads.app.database, run_id="r2", acceptor=loads.app.event_acceptor, clock=clock)["changed"] == 3
     assert started(loads) == LATER
+
+
+def test_check_ins_hold_no_load_since_nobody_is_told_of_them(
+    loads: Loads, source: ScriptedSource, clock: SetClock
+) -> None:
+    rows = [make_row(f"a{number}") for number in range(3)]
+    source.says(*rows)
+    loads.run("r1")
+    clock.advance(minutes=30)
+    statuses = ("checked-in", "arrived", "fulfilled")
+    source.says(*(replace(row, status=status) for row, status in zip(rows, statuses, strict=True)))
+    loads.max_changes = 0
+    counts = loads.run("r2")
+    assert (counts["changed"], counts["to_announce"], counts["announced"]) == (3, 0, 0)
+    assert [loads.stored(row.appointment_id or "")[2] for row in rows] == list(statuses)
 
 
 def test_a_held_load_that_is_released_late_does_not_undo_a_newer_one(
@@ -330,6 +345,18 @@ def test_duplicates_across_pages_become_the_newest_version(loads: Loads, source:
     counts = loads.run("r1")
     assert (counts["rows"], counts["duplicates"]) == (2, 1)
     assert started(loads) == LATER
+
+
+def test_a_replica_that_lags_does_not_undo_what_a_load_before_it_said(
+    loads: Loads, source: ScriptedSource, clock: SetClock
+) -> None:
+    old = make_row("a1", last_updated="2026-11-20T10:00:00Z")
+    new = make_row("a1", last_updated="2026-11-20T11:00:00Z", start=LATER, end=None)
+    for answer, run_id in ((new, "r1"), (old, "r2"), (new, "r3"), (old, "r4")):
+        source.says(answer)
+        assert loads.run(run_id)["changed"] == 0
+        assert started(loads) == LATER
+        clock.advance(minutes=30)
 
 
 def test_one_page_that_fails_for_good_keeps_the_others(loads: Loads, source: ScriptedSource, clock: SetClock) -> None:
