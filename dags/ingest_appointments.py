@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,10 @@ from airflow.providers.common.sql.operators.sql import SQLCheckOperator
 from airflow.sdk import CronTriggerTimetable, Param, TriggerRule, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
 
-from carenotify.app import App, build_app
+from carenotify.app import App
 from carenotify.config import load_settings
-from carenotify.domain.window import local_day
 from carenotify.errors import LoadHeldError, SourceAnswerError
+from day_of_run import day_of_run, opened_app
 from failure_mail import mail_failures
 
 SETTINGS = load_settings()
@@ -36,14 +37,10 @@ SELECT run.status = 'loaded',
     (SELECT count(*) FROM carenotify.appointments AS known WHERE known.fetched_at >= run.started_at)
         >= (run.counts->>'new')::int,
     NOT EXISTS (SELECT FROM carenotify.staging_appointments AS staged WHERE staged.run_id = run.id)
-FROM carenotify.ingest_runs AS run WHERE run.id = '{{ run_id }}'
+FROM carenotify.ingest_runs AS run WHERE run.id = '{{ run_id | replace("'", "''") }}'
 """
 
-
-@contextmanager
-def _app() -> Iterator[App]:
-    with closing(build_app(application="ingest_appointments")) as app:
-        yield app
+_app = partial(opened_app, "ingest_appointments")
 
 
 @contextmanager
@@ -66,14 +63,6 @@ def _source(app: App) -> Any:
     return open_fhir_r4(app.settings, session=session, base_url=hook.base_url)
 
 
-def _first_day(context: Any, app: App) -> date:
-    """The asked-for day, else the run's own; only a manual run without a date has to look at the clock."""
-    asked, logical_date = context["params"]["first_day"], context.get("logical_date")
-    if asked:
-        return date.fromisoformat(asked)
-    return local_day(app.clock() if logical_date is None else logical_date, app.settings.timezone)
-
-
 @task.branch
 def choose_way() -> str:
     """Release a held load when the form names one, else load."""
@@ -91,7 +80,7 @@ def start_load() -> list[str]:
         days = start_load(
             app.database,
             run_id=context["run_id"],
-            first_day=_first_day(context, app),
+            first_day=day_of_run(context, app, asked=context["params"]["first_day"]),
             days=1 + (app.settings.ingest_days_ahead if ahead is None else ahead),
             clock=app.clock,
         )

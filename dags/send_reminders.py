@@ -1,60 +1,49 @@
-"""Remind every patient with an appointment in three days, every day at nine."""
+"""Remind every patient with an appointment in three days, every day when the send window opens."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 from airflow.providers.common.sql.operators.sql import SQLCheckOperator
 from airflow.sdk import CronTriggerTimetable, Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
-from carenotify.app import App, build_app
 from carenotify.config import load_settings
 from carenotify.domain.window import local_day
 from carenotify.errors import PlanDayError, WindowClosedError
+from day_of_run import day_of_run, opened_app
 from failure_mail import mail_failures
 
 SETTINGS = load_settings()
 ZONE = str(SETTINGS.timezone)
+WINDOW = SETTINGS.send_window
+WHEN_THE_WINDOW_OPENS = f"{WINDOW.opens_minute % 60} {WINDOW.opens_minute // 60} * * *"
+# A try that was cut off leaves its rows leased: a second one that came sooner would find none, and look well.
+AFTER_THE_LEASE = timedelta(seconds=SETTINGS.publish_lease_seconds + 5)
 
 WHAT_TO_DO = (
     "reminders that were planned are not lost: the workers publish whatever is due, also without this run. If the plan "
     "itself failed, clear it while the window is open; after that, the next day's run catches up on it."
 )
 
-# Each reminder that is due has left its row for the broker, unless its channel is paused.
+# Each reminder that is due has left its row for the broker once, unless its channel is paused. What a worker put off
+# (a busy provider, a temporary failure) is pending again too, and has its reason.
 NOTHING_WAITS = """
 SELECT count(*) = 0
 FROM carenotify.notifications AS waiting
 WHERE waiting.kind = 'reminder' AND waiting.status = 'pending' AND waiting.attempts = 0
-  AND waiting.due_at <= now() AND waiting.expires_at > now()
+  AND waiting.reason IS NULL AND waiting.due_at <= now() AND waiting.expires_at > now()
   AND NOT EXISTS (SELECT FROM carenotify.pauses AS pause WHERE pause.channel IN (waiting.channel, '*'))
 """
-
-
-@contextmanager
-def _app() -> Iterator[App]:
-    with closing(build_app(application="send_reminders")) as app:
-        yield app
-
-
-def _day(context: Any, app: App) -> date:
-    """The asked-for day, else the run's own; only a manual run without a date has to look at the clock."""
-    asked, logical_date = context["params"]["day"], context.get("logical_date")
-    if asked:
-        return date.fromisoformat(asked)
-    return local_day(app.clock() if logical_date is None else logical_date, app.settings.timezone)
 
 
 @task
 def plan() -> list[dict[str, Any]]:
     """Plan the day's reminders; gives the batches to publish. A window that is over plans nothing."""
     context = get_current_context()
-    with _app() as app:
-        day = _day(context, app)
+    with opened_app("send_reminders") as app:
+        day = day_of_run(context, app, asked=context["params"]["day"])
         try:
             planned = app.reminder_planner.plan(day, dry_run=context["params"]["dry_run"])
         except WindowClosedError as error:
@@ -70,7 +59,13 @@ def plan() -> list[dict[str, Any]]:
     ]
 
 
-@task(map_index_template="{{ label }}", retries=5, max_active_tis_per_dagrun=4)
+@task(
+    map_index_template="{{ label }}",
+    max_active_tis_per_dagrun=4,
+    retries=8,
+    retry_delay=AFTER_THE_LEASE,
+    retry_exponential_backoff=0,
+)
 def publish(batch: dict[str, Any]) -> dict[str, int]:
     """Publish one batch and wait until the broker has confirmed it."""
     from uuid import UUID
@@ -80,7 +75,7 @@ def publish(batch: dict[str, Any]) -> dict[str, int]:
 
     get_current_context()["label"] = batch["label"]  # type: ignore[typeddict-unknown-key]
     within = IdRange(UUID(batch["first"]), UUID(batch["last"]))
-    with _app() as app:
+    with opened_app("send_reminders") as app:
         published = app.due_publisher.publish_due(REMINDER.lane, within=within)
     if published.unconfirmed:
         raise AirflowException(f"the broker did not confirm {published.unconfirmed} messages; they are still pending")
@@ -88,8 +83,12 @@ def publish(batch: dict[str, Any]) -> dict[str, int]:
 
 
 @dag(
-    # Installed in the middle of the morning, it runs at once; on any other hour it waits for the next one.
-    schedule=CronTriggerTimetable("0 9 * * *", timezone=ZONE, run_immediately=timedelta(hours=3)),
+    # Installed while the window is open, it runs at once; on any other hour it waits for the next opening.
+    schedule=CronTriggerTimetable(
+        WHEN_THE_WINDOW_OPENS,
+        timezone=ZONE,
+        run_immediately=timedelta(minutes=WINDOW.closes_minute - WINDOW.opens_minute),
+    ),
     catchup=False,
     max_active_runs=1,
     tags=["reminders", "data out"],

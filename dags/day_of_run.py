@@ -1,0 +1,26 @@
+"""What both DAGs ask of a run: the parts of carenotify to work with, and the hospital's day that it is for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import date
+from typing import Any
+
+from carenotify.app import App, build_app
+from carenotify.domain.window import local_day
+
+
+@contextmanager
+def opened_app(application: str) -> Iterator[App]:
+    """The wired parts for as long as a task needs them; PostgreSQL shows them under the name `application`."""
+    with closing(build_app(application=application)) as app:
+        yield app
+
+
+def day_of_run(context: Any, app: App, *, asked: str | None) -> date:
+    """The asked-for day (ISO 8601), else the run's own; only a manual run without a date has to look at the clock."""
+    if asked:
+        return date.fromisoformat(asked)
+    logical_date = context.get("logical_date")
+    return local_day(app.clock() if logical_date is None else logical_date, app.settings.timezone)
