@@ -5,7 +5,8 @@ What takes long to import is imported where it is made: a DAG's task needs no pr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import UserDict
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
 
@@ -21,6 +22,7 @@ from carenotify.journeys.accept_event import EventAcceptor
 from carenotify.journeys.announce_change import ChangeAnnouncer
 from carenotify.journeys.deliver_batch import Deliverer
 from carenotify.journeys.plan_reminders import ReminderPlanner
+from carenotify.journeys.publish_at_once import PromptPublisher
 from carenotify.journeys.publish_due import DuePublisher
 from carenotify.journeys.relay_due import Relay
 from carenotify.journeys.seed_templates import seed_templates
@@ -32,6 +34,19 @@ from carenotify.storage.sealed import Sealer
 
 # The recorder, the claimer, the relay and its two publishing pipelines, for each of a worker's channels.
 _CONNECTIONS = 12
+
+
+class _MadeOnDemand(UserDict[Channel, Provider]):
+    """Providers by channel; only those that somebody asked for are in it."""
+
+    def __init__(self, makers: Mapping[Channel, Callable[[], Provider]]) -> None:
+        super().__init__()
+        self._makers = makers
+
+    def __missing__(self, channel: Channel) -> Provider:
+        provider = self._makers[channel]()
+        self.data[channel] = provider
+        return provider
 
 
 class App:
@@ -82,12 +97,17 @@ class App:
     # --- providers ---------------------------------------------------------------------------
 
     @cached_property
-    def providers(self) -> dict[Channel, Provider]:
-        """The provider of each channel: the first of CARENOTIFY_<CHANNEL>_PROVIDERS."""
-        return {
-            Channel.EMAIL: self._provider("email_providers", {"smtp": self._smtp}),
-            Channel.SMS: self._provider("sms_providers", {"twilio": self._twilio}),
-        }
+    def providers(self) -> Mapping[Channel, Provider]:
+        """The provider of each channel, the first of CARENOTIFY_<CHANNEL>_PROVIDERS, made when it is asked for.
+
+        A worker for one channel needs the settings of that channel only. Raises SettingsError.
+        """
+        return _MadeOnDemand(
+            {
+                Channel.EMAIL: lambda: self._provider("email_providers", {"smtp": self._smtp}),
+                Channel.SMS: lambda: self._provider("sms_providers", {"twilio": self._twilio}),
+            }
+        )
 
     def _provider(self, setting: str, known: dict[str, Callable[[], Provider]]) -> Provider:
         name = getattr(self.settings, setting)[0]
@@ -141,6 +161,11 @@ class App:
         )
 
     @cached_property
+    def prompt_publisher(self) -> PromptPublisher:
+        """Publishes what somebody has just asked for."""
+        return PromptPublisher(self.due_publisher.publish_due)
+
+    @cached_property
     def deliverer(self) -> Deliverer:
         """Delivers what was queued."""
         return Deliverer(
@@ -171,7 +196,7 @@ class App:
         made = self.__dict__
         for provider in made.get("providers", {}).values():
             provider.close()
-        for part in ("publisher", "database"):
+        for part in ("publisher", "prompt_publisher", "database"):
             if part in made:
                 made[part].close()
 

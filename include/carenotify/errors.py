@@ -28,6 +28,10 @@ class DatabaseUnavailableError(StorageError):
     """PostgreSQL is away, restarting or unreachable. Another try may help; whatever was not committed is not there."""
 
 
+class DeadlockError(DatabaseUnavailableError):
+    """PostgreSQL ended this transaction so that another one, which waited for it, could go on. Try it again."""
+
+
 class DecryptionError(StorageError):
     """A sealed value cannot be opened with any of CARENOTIFY_ENCRYPTION_KEYS."""
 
@@ -108,8 +112,16 @@ class TemporaryDeliveryError(DeliveryError):
     """May work later: 5xx, time-out, cut connection, greylisting. Spends one attempt."""
 
 
+class UnconfirmedDeliveryError(TemporaryDeliveryError):
+    """The provider may have taken it: its answer was lost or cannot be read. Sent again, and counted as uncertain."""
+
+
 class ThrottledError(DeliveryError):
     """The provider asks us to slow down. Due later, without spending an attempt."""
+
+
+class MisconfiguredError(ThrottledError):
+    """Our account or our settings are refused: every message is hurt and none is to blame. Due later, as throttled."""
 
 
 class AddressRejectedError(DeliveryError):

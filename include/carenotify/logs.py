@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import traceback
 
 import structlog
 
@@ -36,3 +37,10 @@ def configure_logging(level: int = logging.INFO) -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     for name in _SHOUTING:
         logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def place_of(error: BaseException) -> str:
+    """What kind of error it was and where, without its text: that of a bug may hold personal data."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "an unknown place"
+    return f"{type(error).__name__} at {place}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
@@ -12,7 +13,11 @@ from carenotify.domain.notification import Channel
 
 @dataclass(frozen=True, slots=True)
 class OutgoingMessage:
-    """One message to one address, worded. `repr` shows no personal data."""
+    """One message to one address, worded. `repr` shows no personal data.
+
+    `deadline` is a moment of time.monotonic() after which no provider may begin to hand the message over: its claim
+    would run out meanwhile, and somebody else would send it too.
+    """
 
     notification_id: UUID
     attempt: int
@@ -21,6 +26,7 @@ class OutgoingMessage:
     text: str
     html: str | None
     language: str
+    deadline: float = math.inf
 
     def __repr__(self) -> str:
         return f"OutgoingMessage(notification_id={self.notification_id}, attempt={self.attempt})"

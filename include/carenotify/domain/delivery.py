@@ -11,17 +11,23 @@ from carenotify.domain.retry import DELIVERY_RETRIES, RetryPolicy
 from carenotify.errors import (
     AddressRejectedError,
     DeliveryError,
+    MisconfiguredError,
     OptedOutError,
     TemporaryDeliveryError,
     ThrottledError,
+    UnconfirmedDeliveryError,
 )
 
 THROTTLED_DELAY = timedelta(seconds=5)
+MISCONFIGURED_DELAY = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The next state of a claimed notification. `attempts` is how many have been spent once this is recorded."""
+    """The next state of a claimed notification. `attempts` is how many have been spent once this is recorded.
+
+    `uncertain`: the provider may have taken it although it did not say so.
+    """
 
     notification_id: UUID
     claim_token: UUID
@@ -33,6 +39,7 @@ class Outcome:
     provider_message_id: str | None = None
     code: str | None = None
     suppress_address: str | None = None
+    uncertain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +69,22 @@ def given_up(attempt: Attempt, status: Status, reason: str) -> Outcome:
     return Outcome(attempt.notification_id, attempt.claim_token, status, attempt.number - 1, reason=reason)
 
 
+def put_back(attempt: Attempt, *, now: datetime) -> Outcome:
+    """Nothing was tried: its claim was about to run out before its turn came. Due again at once."""
+    return Outcome(
+        attempt.notification_id, attempt.claim_token, Status.PENDING, attempt.number - 1, reason="put_back", due_at=now
+    )
+
+
 def refused(
     attempt: Attempt, error: DeliveryError, *, to: str, now: datetime, policy: RetryPolicy = DELIVERY_RETRIES
 ) -> Outcome:
     """The provider did not take it: due again, stopped, or failed, as the type of the error says."""
     if isinstance(error, ThrottledError):
-        wait = error.retry_after or THROTTLED_DELAY
-        return _again(attempt, error, due_at=now + wait, attempts=attempt.number - 1, reason="throttled")
+        misconfigured = isinstance(error, MisconfiguredError)
+        wait = error.retry_after or (MISCONFIGURED_DELAY if misconfigured else THROTTLED_DELAY)
+        reason = "misconfigured" if misconfigured else "throttled"
+        return _again(attempt, error, due_at=now + wait, attempts=attempt.number - 1, reason=reason)
     if isinstance(error, TemporaryDeliveryError):
         delay = policy.delay_after(attempt.number)
         if delay is None:
@@ -91,6 +107,7 @@ def _again(attempt: Attempt, error: DeliveryError, *, due_at: datetime, attempts
         due_at=due_at,
         provider=attempt.provider,
         code=error.code,
+        uncertain=isinstance(error, UnconfirmedDeliveryError),
     )
 
 
@@ -106,4 +123,5 @@ def _stopped(
         provider=attempt.provider,
         code=error.code,
         suppress_address=suppress_address,
+        uncertain=isinstance(error, UnconfirmedDeliveryError),
     )

@@ -31,6 +31,11 @@ class ReminderData(BaseModel):
     given_name: str | None
     appointments: tuple[AppointmentLine, ...] = Field(min_length=1)
 
+    def ahead_of(self, now: datetime) -> ReminderData:
+        """Without the appointments that have begun, as long as one is left."""
+        ahead = tuple(line for line in self.appointments if line.start > now)
+        return self.model_copy(update={"appointments": ahead or self.appointments})
+
 
 class ChangeData(BaseModel):
     """What the wording of a change may use: how the appointment was, as far as it was known, and how it is now.

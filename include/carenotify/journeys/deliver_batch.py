@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from pydantic import ValidationError
@@ -15,17 +16,21 @@ from carenotify.channels.base import OutgoingMessage, Provider
 from carenotify.domain import delivery
 from carenotify.domain.clock import Clock
 from carenotify.domain.delivery import Attempt, Outcome
-from carenotify.domain.kinds import KINDS
+from carenotify.domain.kinds import KINDS, ReminderData
 from carenotify.domain.notification import Channel, Status
 from carenotify.domain.patient import addresses
 from carenotify.domain.window import local_day
 from carenotify.domain.wording import Hospital, TemplateVersion, render
-from carenotify.errors import DeliveryError, WordingError
+from carenotify.errors import DecryptionError, DeliveryError, WordingError
 from carenotify.storage import claims, templates
 from carenotify.storage.claims import Claim
-from carenotify.storage.database import Database
+from carenotify.storage.database import Database, Transaction
 
 log = logging.getLogger(__name__)
+
+# How long a provider may take once a message is being handed over. What is left of a claim must be longer than that,
+# so that nobody else sends the message while the call is still under way.
+_CALL = timedelta(seconds=10)
 
 
 @dataclass(slots=True)
@@ -37,6 +42,7 @@ class Deliverer:
     hospital: Hospital
     clock: Clock
     claim_for: timedelta
+    _opened: bool = False
     _wordings: dict[int, TemplateVersion] = field(default_factory=dict)
 
     def claim(self, ids: Sequence[UUID]) -> tuple[list[Claim], Counter[str]]:
@@ -46,29 +52,43 @@ class Deliverer:
         """
         now = self.clock()
         with self.database.transaction() as transaction:
-            taken, refused = claims.claim(
+            token = uuid4()
+            taken, refused, unreadable = claims.claim(
                 transaction,
                 ids,
-                token=uuid4(),
+                token=token,
                 now=now,
                 claimed_until=now + self.claim_for,
                 sealer=self.database.sealer,
             )
+            self._opened = self._opened or bool(taken)
+            if unreadable:
+                self._give_up(transaction, unreadable, token=token, now=now)
             missing = {claim.template_version_id for claim in taken} - self._wordings.keys()
             if missing:
                 self._wordings |= templates.by_id(transaction, missing)
-        return taken, refused
+        return taken, refused + Counter(unreadable=len(unreadable))
 
-    def send(self, claim: Claim) -> Outcome | None:
-        """Word and send one claimed notification to the patient's best address, and say what came of it.
+    def _give_up(
+        self, transaction: Transaction, unreadable: Sequence[tuple[UUID, int]], *, token: UUID, now: datetime
+    ) -> None:
+        """Rows that cannot be opened fail alone; but with a key that opens nothing at all, none is given up."""
+        if not self._opened:
+            raise DecryptionError("nothing can be opened; is CARENOTIFY_ENCRYPTION_KEYS the list that it was?")
+        outcomes = [
+            delivery.given_up(Attempt(notification_id, token, attempts + 1), Status.FAILED, "unreadable")
+            for notification_id, attempts in unreadable
+        ]
+        claims.record(transaction, outcomes, now=now, sealer=self.database.sealer)
 
-        None means that the lease ran out before its turn came: it is the relay's to settle, and nothing was sent.
-        """
+    def send(self, claim: Claim) -> Outcome:
+        """Word and send one claimed notification to the patient's best address, and say what came of it."""
         provider = self.providers[claim.channel]
         attempt = Attempt(claim.notification_id, claim.token, claim.attempt, provider.name)
         now = self.clock()
-        if now >= claim.claimed_until:
-            return None
+        seconds_left = (claim.claimed_until - min(_CALL, self.claim_for / 2) - now).total_seconds()
+        if seconds_left <= 0:
+            return delivery.put_back(attempt, now=now)
         if now >= claim.expires_at:
             return delivery.given_up(attempt, Status.EXPIRED, "window_closed")
         day = local_day(now, self.hospital.timezone)
@@ -76,7 +96,7 @@ class Deliverer:
         if not usable:
             return delivery.given_up(attempt, Status.SUPPRESSED, "no_usable_address")
         try:
-            message = self._word(claim, to=usable[0].value)
+            message = self._word(claim, to=usable[0].value, now=now, deadline=time.monotonic() + seconds_left)
         except WordingError as error:
             log.warning("notification %s: %s", claim.notification_id, error)
             return delivery.given_up(attempt, Status.FAILED, "wording")
@@ -93,7 +113,7 @@ class Deliverer:
             log.warning("%d outcomes came after their lease had run out", len(outcomes) - len(recorded))
         return len(outcomes) - len(recorded)
 
-    def _word(self, claim: Claim, *, to: str) -> OutgoingMessage:
+    def _word(self, claim: Claim, *, to: str, now: datetime, deadline: float) -> OutgoingMessage:
         template = self._wordings.get(claim.template_version_id)
         if template is None:
             raise WordingError(f"template version {claim.template_version_id} is not stored")
@@ -102,6 +122,8 @@ class Deliverer:
         except ValidationError as error:
             fields = ", ".join(sorted({str(problem["loc"][0]) for problem in error.errors() if problem["loc"]}))
             raise WordingError(f"{template}: its data does not fit kind {claim.kind} ({fields})") from None
+        if isinstance(data, ReminderData):
+            data = data.ahead_of(now)
         wording = render(template, data, hospital=self.hospital)
         return OutgoingMessage(
             notification_id=claim.notification_id,
@@ -111,4 +133,5 @@ class Deliverer:
             text=wording.text,
             html=wording.html,
             language=template.language,
+            deadline=deadline,
         )

@@ -26,8 +26,8 @@ def parameters(url: str) -> list[pika.URLParameters]:
             raise SettingsError(
                 "CARENOTIFY_BROKER_URL: not an AMQP URL (amqp://user:password@host:5672/vhost)"
             ) from None  # its text may hold a part of the password
-        node.socket_timeout = node.stack_timeout = node.blocked_connection_timeout = _TIMEOUT_SECONDS
-        node.blocked_connection_timeout = None
+        node.socket_timeout = node.stack_timeout = _TIMEOUT_SECONDS
+        node.blocked_connection_timeout = None  # publishers wait for the end of an alarm; consumers go on
         node.heartbeat = _HEARTBEAT_SECONDS
         nodes.append(node)
     return nodes

@@ -70,8 +70,9 @@ class Publisher:
         return set(batch.confirmed)
 
     def close(self) -> None:
-        """Close the connection, when one was opened."""
+        """Close the connection, when one was opened. Whoever waits for it gets a BrokerError at once."""
         if self._started:
+            self._ready.set()
             self._link.stop()
 
     def _connect(self) -> None:
@@ -83,7 +84,9 @@ class Publisher:
     # --- on the link's thread from here on ---------------------------------------------------
 
     def opened(self, connection: SelectConnection) -> None:
-        """Open a channel in confirm mode."""
+        """Open a channel in confirm mode. A broker that is short of memory or disk blocks publishers for a while."""
+        connection.add_on_connection_blocked_callback(lambda *_: self._ready.clear())
+        connection.add_on_connection_unblocked_callback(lambda *_: self._ready.set())
         connection.channel(on_open_callback=self._channel_opened)
 
     def closed(self) -> None:

@@ -16,6 +16,7 @@ from uuid import UUID
 from carenotify.domain.delivery import Outcome
 from carenotify.domain.notification import Channel, Lane
 from carenotify.domain.patient import Patient
+from carenotify.errors import DecryptionError
 from carenotify.storage.database import Transaction
 from carenotify.storage.patients import open_patient
 from carenotify.storage.sealed import Sealer
@@ -43,7 +44,10 @@ CLAIM = """
 WITH candidate AS MATERIALIZED (
     SELECT n.id
     FROM notifications n
-    WHERE n.id = ANY(%(ids)s) AND n.status IN ('pending', 'queued') AND n.due_at <= %(now)s
+    WHERE n.id = ANY(%(ids)s)
+      -- What was published was due by its publisher's clock; ours may be a little behind.
+      AND (n.status = 'queued' OR n.status = 'pending' AND (n.publish_until IS NOT NULL OR n.due_at <= %(now)s))
+      AND n.reason IS DISTINCT FROM 'awaiting_contact'
     ORDER BY n.id
     FOR UPDATE
 ),
@@ -63,10 +67,11 @@ judged AS (
                    LEFT JOIN appointments a ON a.id = l.appointment_id
                    WHERE l.notification_id = n.id AND a.content_hash IS DISTINCT FROM l.content_hash
                ) THEN 'appointment_changed'
-               WHEN EXISTS (
-                   SELECT FROM notification_appointments l
+               WHEN (
+                   SELECT max(a.start_at) <= %(now)s
+                   FROM notification_appointments l
                    JOIN appointments a ON a.id = l.appointment_id
-                   WHERE l.notification_id = n.id AND a.start_at <= %(now)s
+                   WHERE l.notification_id = n.id
                ) THEN 'appointment_past'
            END AS refusal
     FROM candidate c
@@ -98,8 +103,8 @@ WITH outcome AS (
     SELECT * FROM unnest(
         %(ids)s::uuid[], %(tokens)s::uuid[], %(statuses)s::text[], %(reasons)s::text[], %(due_ats)s::timestamptz[],
         %(attempts)s::int[], %(providers)s::text[], %(provider_message_ids)s::text[], %(codes)s::text[],
-        %(suppressed)s::bytea[]
-    ) AS o (id, token, status, reason, due_at, attempts, provider, provider_message_id, code, suppressed)
+        %(suppressed)s::bytea[], %(uncertain)s::boolean[]
+    ) AS o (id, token, status, reason, due_at, attempts, provider, provider_message_id, code, suppressed, uncertain)
 ),
 held AS MATERIALIZED (
     SELECT n.id FROM notifications n JOIN outcome o ON o.id = n.id ORDER BY n.id FOR UPDATE OF n
@@ -108,7 +113,8 @@ recorded AS (
     UPDATE notifications n
     SET status = o.status, reason = o.reason, due_at = COALESCE(o.due_at, n.due_at), attempts = o.attempts,
         provider = o.provider, provider_message_id = COALESCE(o.provider_message_id, n.provider_message_id),
-        error_code = o.code, claim_token = NULL, claimed_until = NULL, publish_until = NULL,
+        error_code = o.code, possible_duplicate = n.possible_duplicate OR o.uncertain, claim_token = NULL,
+        claimed_until = NULL, publish_until = NULL,
         finished_at = CASE WHEN o.status <> 'pending' THEN %(now)s::timestamptz END
     FROM outcome o, held h
     WHERE n.id = o.id AND h.id = n.id AND n.status = 'sending' AND n.claim_token = o.token
@@ -171,17 +177,23 @@ def claim(
     now: datetime,
     claimed_until: datetime,
     sealer: Sealer,
-) -> tuple[list[Claim], Counter[str]]:
+) -> tuple[list[Claim], Counter[str], list[tuple[UUID, int]]]:
     """Claim what may be sent of these ids now.
 
-    Returns the claims and, by reason, how many were refused for good (or put back, when paused). Ids that are in
-    neither are somebody else's, done, or not due yet.
+    Returns the claims; by reason, how many were refused for good (or put back, when paused); and the id and attempts of
+    what was claimed but cannot be opened. Other ids are somebody else's, done, or not due yet.
     """
     parameters = {"ids": list(ids), "token": token, "now": now, "claimed_until": claimed_until}
     rows = transaction.execute(CLAIM, parameters).fetchall()
     refused = Counter(row[0] for row in rows if row[0] is not None)
-    claims = [_claim(row, token=token, claimed_until=claimed_until, sealer=sealer) for row in rows if row[0] is None]
-    return claims, refused
+    claims, unreadable = [], []
+    for row in rows:
+        if row[0] is None:
+            try:
+                claims.append(_claim(row, token=token, claimed_until=claimed_until, sealer=sealer))
+            except DecryptionError:
+                unreadable.append((row[1], row[6]))
+    return claims, refused, unreadable
 
 
 def _claim(row: tuple[Any, ...], *, token: UUID, claimed_until: datetime, sealer: Sealer) -> Claim:
@@ -237,6 +249,7 @@ def record(transaction: Transaction, outcomes: Sequence[Outcome], *, now: dateti
         "suppressed": [
             None if outcome.suppress_address is None else sealer.index(outcome.suppress_address) for outcome in outcomes
         ],
+        "uncertain": [outcome.uncertain for outcome in outcomes],
     }
     return {row[0] for row in transaction.execute(RECORD, parameters)}
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,10 +12,14 @@ import psycopg
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from carenotify.errors import DatabaseUnavailableError
+from carenotify.errors import DatabaseUnavailableError, StorageError
 from carenotify.storage.sealed import Sealer
 
 Transaction = psycopg.Connection[TupleRow]
+
+
+# A server that is away, ending, failing over (read-only for a while), or whose connection was closed under us.
+_PASSING = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction, PoolTimeout)
 
 
 class Database:
@@ -30,9 +34,17 @@ class Database:
         self.sealer = sealer
         self._max_connections = max_connections
         self._application = application
+        self._opening = threading.Lock()
+        self._pool: ConnectionPool[Transaction] | None = None
 
-    @cached_property
-    def _pool(self) -> ConnectionPool[Transaction]:
+    def _open_pool(self) -> ConnectionPool[Transaction]:
+        """The pool, opened by whoever comes first."""
+        with self._opening:
+            if self._pool is None:
+                self._pool = self._new_pool()
+            return self._pool
+
+    def _new_pool(self) -> ConnectionPool[Transaction]:
         options: dict[str, Any] = {
             "options": "-c search_path=carenotify",
             "application_name": self._application,
@@ -54,10 +66,13 @@ class Database:
     def transaction(self, *, timeout_seconds: float | None = None) -> Iterator[Transaction]:
         """A connection in a transaction of its own, waited for no longer than that (10 s when not given)."""
         try:
-            with self._pool.connection(timeout=timeout_seconds) as connection:
+            with self._open_pool().connection(timeout=timeout_seconds) as connection:
                 yield connection
-        except (psycopg.OperationalError, PoolTimeout) as error:
-            raise DatabaseUnavailableError(f"{self._place} cannot be used just now ({type(error).__name__})") from error
+        except _PASSING as error:
+            raise DatabaseUnavailableError(f"{self._place} cannot be used just now ({type(error).__name__})") from None
+        except psycopg.Error as error:
+            # Its text may quote a row.
+            raise StorageError(f"{self._place} refused a statement ({type(error).__name__})") from None
 
     @property
     def _place(self) -> str:
@@ -75,9 +90,10 @@ class Database:
 
     def close(self) -> None:
         """Let go of the pool, when one was opened."""
-        if "_pool" in self.__dict__:
-            self._pool.close()
-            del self.__dict__["_pool"]
+        with self._opening:
+            if self._pool is not None:
+                self._pool.close()
+                self._pool = None
 
 
 def has_schema(transaction: Transaction) -> bool:

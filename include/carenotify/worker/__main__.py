@@ -7,8 +7,8 @@ import os
 import signal
 import sys
 import threading
-import traceback
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import click
@@ -16,7 +16,7 @@ import click
 from carenotify.app import App, build_app
 from carenotify.domain.notification import Channel
 from carenotify.errors import CarenotifyError, SettingsError
-from carenotify.logs import configure_logging
+from carenotify.logs import configure_logging, place_of
 from carenotify.worker.channel_worker import ChannelWorker
 from carenotify.worker.health import HealthServer
 from carenotify.worker.relay_loop import RelayLoop
@@ -67,9 +67,8 @@ def end_with_thread(died: threading.ExceptHookArgs) -> None:
     Whoever watches the process starts it again; the relay settles what was claimed. The error's text stays unsaid,
     since it may hold personal data.
     """
-    place = traceback.extract_tb(died.exc_traceback)[-1]
     name = died.thread.name if died.thread else "unknown"
-    log.critical("thread %s died of a %s at %s:%s", name, died.exc_type.__name__, place.filename, place.lineno)
+    log.critical("thread %s died of a %s", name, place_of(died.exc_value or died.exc_type()))
     os._exit(1)
 
 
@@ -77,6 +76,8 @@ def _run(app: App, channels: tuple[Channel, ...], *, health_host: str, health_po
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    for channel in channels:
+        _ = app.providers[channel]  # what is missing for it shows now, not at the first message
     workers = [
         ChannelWorker(channel=channel, deliverer=app.deliverer, connect=app.consumer, threads=app.settings.send_threads)
         for channel in channels
@@ -103,8 +104,8 @@ def _run(app: App, channels: tuple[Channel, ...], *, health_host: str, health_po
     log.info("draining")
     if relay:
         sweeper.stop()
-    for worker in workers:
-        worker.drain()
+    with ThreadPoolExecutor(len(workers)) as drains:
+        list(drains.map(ChannelWorker.drain, workers))
     health.stop()
     app.close()
     log.info("stopped")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import Counter
@@ -13,8 +14,9 @@ from uuid import UUID
 
 from carenotify.domain.delivery import Outcome
 from carenotify.domain.notification import Channel, Lane
-from carenotify.errors import DatabaseUnavailableError, StorageError
+from carenotify.errors import StorageError
 from carenotify.journeys.deliver_batch import Deliverer
+from carenotify.logs import place_of
 from carenotify.messaging.consumer import Consumer, Delivery
 from carenotify.messaging.topology import queue_name
 from carenotify.storage.claims import Claim
@@ -24,11 +26,13 @@ log = logging.getLogger(__name__)
 
 _GROUP_SECONDS = 0.1
 _DATABASE_PAUSE_SECONDS = 0.5
+# A worker that is asked to end while the database is away waits so long; then its claims are the relay's.
+_DRAIN_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Result:
-    """A send that is over. No outcome means that its lease had run out and nothing was sent."""
+    """A send that is over. No outcome means that a bug ended it, and nobody knows what came of it."""
 
     claim: Claim
     outcome: Outcome | None
@@ -58,6 +62,7 @@ class ChannelWorker:
         self._held: dict[tuple[UUID, UUID], list[Delivery]] = {}
         self._held_guard = threading.Lock()
         self._draining = threading.Event()
+        self._give_up_at = math.inf
         self._claimer = threading.Thread(target=self._claim_loop, name=f"{channel}-claim")
         self._senders = [
             threading.Thread(target=self._send_loop, name=f"{channel}-send-{number}", daemon=True)
@@ -82,6 +87,7 @@ class ChannelWorker:
 
     def drain(self) -> None:
         """Finish what is claimed, record it, and give everything else back to the broker."""
+        self._give_up_at = time.monotonic() + _DRAIN_SECONDS
         self._draining.set()
         self._consumer.consume(wanted=False)
         self._inbox.close()
@@ -137,9 +143,10 @@ class ChannelWorker:
         while (claim := self._claimed.get()) is not None:
             try:
                 outcome = self._deliverer.send(claim)
-            except Exception:
-                # A bug must not take the thread with it. The claim runs out, and the relay settles it.
-                log.exception("notification %s could not be sent", claim.notification_id)
+            except Exception as error:  # noqa: BLE001
+                # A bug must not take the thread with it. The claim runs out, and the relay settles it. What the error
+                # says may be personal data, so only its place is told.
+                log.critical("notification %s could not be sent: %s", claim.notification_id, place_of(error))
                 outcome = None
             self._results.put(_Result(claim, outcome))
 
@@ -178,8 +185,10 @@ class ChannelWorker:
         while outcomes:
             try:
                 self.counts["fenced"] += self._deliverer.record(outcomes)
-            except DatabaseUnavailableError as error:
+            except StorageError as error:
                 log.warning("%s; recording %d outcomes again soon", error, len(outcomes))
+                if self._draining.is_set() and time.monotonic() > self._give_up_at:
+                    return
                 time.sleep(_DATABASE_PAUSE_SECONDS)
             else:
                 self.counts.update(outcome.status.value for outcome in outcomes)

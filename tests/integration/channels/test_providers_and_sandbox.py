@@ -19,6 +19,7 @@ from carenotify.domain.wording import Hospital, render
 from carenotify.errors import (
     AddressRejectedError,
     DeliveryError,
+    MisconfiguredError,
     OptedOutError,
     TemporaryDeliveryError,
     ThrottledError,
@@ -58,7 +59,8 @@ def smtp(sandbox: SandboxServer) -> Iterator[SmtpProvider]:
 
 
 def reminder(channel: Channel, to: str, language: str = "de") -> OutgoingMessage:
-    template = next(each for each in load_template_files() if (each.channel, each.language) == (channel, language))
+    wanted = ("reminder", channel, language)
+    template = next(each for each in load_template_files() if (each.code, each.channel, each.language) == wanted)
     wording = render(template, DATA, hospital=HOSPITAL)
     return OutgoingMessage(uuid4(), 1, to, wording.subject, wording.text, wording.html, language)
 
@@ -126,7 +128,7 @@ def test_a_fault_is_passing_and_nothing_is_sent_twice_behind_our_back(
 def test_a_wrong_token_is_passing_and_told_by_its_code(sandbox: SandboxServer) -> None:
     provider = TwilioProvider(ACCOUNT, "wrong", sender="+49", base_url=sandbox.url, public_url=sandbox.url)
 
-    with pytest.raises(TemporaryDeliveryError, match="20003"):
+    with pytest.raises(MisconfiguredError, match="20003"):
         provider.send(reminder(Channel.SMS, "+4915112345678"))
 
     provider.close()

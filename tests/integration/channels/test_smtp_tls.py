@@ -23,7 +23,7 @@ from cryptography.x509.oid import NameOID
 
 from carenotify.channels.base import OutgoingMessage
 from carenotify.channels.email.smtp import SmtpProvider
-from carenotify.errors import TemporaryDeliveryError
+from carenotify.errors import MisconfiguredError, TemporaryDeliveryError
 
 
 class Mailbox:
@@ -129,7 +129,7 @@ def test_a_wrong_password_is_passing_and_told_by_its_code(
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
 
-    with pytest.raises(TemporaryDeliveryError, match=r"535 5\.7\.8"):
+    with pytest.raises(MisconfiguredError, match=r"535 5\.7\.8"):
         send(server[0].format(login="me:wrong@"))
 
 

@@ -112,6 +112,21 @@ def test_what_was_sent_or_failed_is_not_caught_up(app: App, hospital: Hospital, 
     assert app.reminder_planner.plan(TODAY + timedelta(days=1)).planned == 0
 
 
+@pytest.mark.parametrize(("possible_duplicate", "planned"), [(False, 1), (True, 0)])
+def test_what_failed_through_no_fault_of_the_address_is_caught_up_unless_it_may_have_arrived(
+    app: App, hospital: Hospital, clock: SetClock, *, possible_duplicate: bool, planned: int
+) -> None:
+    hospital.add_patient(mail=None)
+    hospital.add_appointment()
+    app.reminder_planner.plan(TODAY)
+    hospital.query(
+        "UPDATE notifications SET status = 'failed', reason = 'retries_spent', possible_duplicate = %s RETURNING 1",
+        possible_duplicate,
+    )
+    clock.advance(days=1)
+    assert app.reminder_planner.plan(TODAY + timedelta(days=1)).planned == planned
+
+
 def test_appointments_inside_the_three_days_are_caught_up_on_and_later_ones_are_not(
     app: App, hospital: Hospital
 ) -> None:

@@ -11,7 +11,16 @@ import pytest
 
 from carenotify.app import App
 from carenotify.domain.notification import Channel, Lane
-from carenotify.errors import AddressRejectedError, OptedOutError, TemporaryDeliveryError, ThrottledError
+from carenotify.errors import (
+    AddressRejectedError,
+    DecryptionError,
+    DeliveryError,
+    MisconfiguredError,
+    OptedOutError,
+    TemporaryDeliveryError,
+    ThrottledError,
+    UnconfirmedDeliveryError,
+)
 from carenotify.messaging import topology
 from carenotify.messaging.address import blocking_channel
 from carenotify.storage import pauses
@@ -124,6 +133,75 @@ def test_throttling_spends_no_attempt(
     wait_for(lambda: hospital.statuses() == Counter(sent=1))
 
 
+def test_wrong_credentials_spend_no_attempt_and_spoil_nothing(
+    broker_app: App, hospital: Hospital, sms: ScriptedProvider, relay: RelayLoop, clock: SetClock
+) -> None:
+    answers = [MisconfiguredError("20003") for _ in range(10)]
+    sms.script = lambda _: answers.pop() if answers else None
+    plan(broker_app, hospital)
+    for left in range(9, -1, -1):
+        wait_for(lambda left=left: len(answers) == left and hospital.statuses() == Counter(pending=1))
+        assert hospital.query("SELECT attempts, reason FROM notifications") == [(0, "misconfigured")]
+        clock.advance(seconds=30)
+    wait_for(lambda: hospital.statuses() == Counter(sent=1))
+
+
+def test_an_answer_that_was_lost_makes_a_possible_duplicate(
+    broker_app: App, hospital: Hospital, sms: ScriptedProvider, relay: RelayLoop, clock: SetClock
+) -> None:
+    answers: list[DeliveryError] = [UnconfirmedDeliveryError("timeout")]
+    sms.script = lambda _: answers.pop() if answers else None
+    plan(broker_app, hospital)
+    wait_for(lambda: hospital.query("SELECT reason, possible_duplicate FROM notifications") == [("temporary", True)])
+    clock.advance(seconds=2)
+    wait_for(lambda: hospital.statuses() == Counter(sent=1))
+    assert hospital.query("SELECT possible_duplicate FROM notifications") == [(True,)]
+
+
+def test_a_row_that_cannot_be_opened_fails_alone(
+    broker_app: App, hospital: Hospital, sms: ScriptedProvider, worker: ChannelWorker
+) -> None:
+    plan(broker_app, hospital, patients=4)
+    hospital.query("UPDATE patients SET sealed_contact = 'spoilt' WHERE id = 'p2' RETURNING 1")
+    publish(broker_app)
+    wait_for(lambda: hospital.statuses() == Counter(sent=3, failed=1))
+    assert hospital.query("SELECT reason FROM dead_letters") == [("unreadable",)]
+
+
+def test_with_keys_that_open_nothing_no_row_is_given_up(broker_app: App, hospital: Hospital) -> None:
+    plan(broker_app, hospital, patients=2)
+    ids = [row[0] for row in hospital.query("SELECT id FROM notifications")]
+    hospital.query("UPDATE patients SET sealed_contact = 'spoilt' RETURNING 1")
+    with pytest.raises(DecryptionError):
+        broker_app.deliverer.claim(ids)
+    assert hospital.statuses() == Counter(pending=2)
+
+
+def test_a_publisher_whose_clock_is_ahead_loses_no_time(
+    broker_app: App, hospital: Hospital, sms: ScriptedProvider, clock: SetClock, worker: ChannelWorker
+) -> None:
+    plan(broker_app, hospital)
+    publish(broker_app)
+    hospital.query("UPDATE notifications SET due_at = %s RETURNING 1", clock.now + timedelta(milliseconds=20))
+    wait_for(lambda: hospital.statuses() == Counter(sent=1))
+
+
+def test_an_appointment_that_has_begun_does_not_silence_the_later_one(
+    broker_app: App, hospital: Hospital, sms: ScriptedProvider, clock: SetClock
+) -> None:
+    hospital.add_patient("p0", mail=None)
+    hospital.add_appointment("early", "p0", start=NOON + timedelta(minutes=5), venue="Laboratory")
+    hospital.add_appointment("late", "p0", start=NOON + timedelta(hours=5), venue="Cardiology")
+    broker_app.reminder_planner.plan(TODAY)
+    clock.advance(minutes=6)
+    [(notification_id,)] = hospital.query("SELECT id FROM notifications")
+    [claim], _ = broker_app.deliverer.claim([notification_id])
+    broker_app.deliverer.record([broker_app.deliverer.send(claim)])
+    [message] = sms.taken
+    assert "Cardiology" in message.text
+    assert "Laboratory" not in message.text
+
+
 def test_a_refused_address_fails_at_once(
     broker_app: App, hospital: Hospital, sms: ScriptedProvider, relay: RelayLoop
 ) -> None:
@@ -149,6 +227,7 @@ def test_a_person_who_said_stop_is_suppressed_for_all_who_share_the_number(
         ("UPDATE appointments SET content_hash = 'other'", "superseded", "appointment_changed"),
         ("DELETE FROM appointments", "superseded", "appointment_changed"),
         ("UPDATE appointments SET start_at = '2026-11-24 08:00Z'", "expired", "appointment_past"),
+        ("UPDATE notifications SET expires_at = '2026-11-24 08:30Z'", "expired", "window_closed"),
         ("UPDATE patients SET deceased = true", "suppressed", "deceased"),
         ("INSERT INTO preferences (patient_id, opted_out_channels) VALUES ('p0', '{sms}')", "suppressed", "opted_out"),
         (
@@ -216,22 +295,24 @@ def test_whoever_lost_the_claim_cannot_record_any_more(broker_app: App, hospital
     [(notification_id,)] = hospital.query("SELECT id FROM notifications")
     [claim], _ = broker_app.deliverer.claim([notification_id])
     outcome = broker_app.deliverer.send(claim)
-    assert outcome is not None
     clock.advance(seconds=60)
     broker_app.relay.sweep()
     assert broker_app.deliverer.record([outcome]) == 1
     assert hospital.statuses() == Counter(queued=1)
 
 
-def test_nothing_is_sent_on_a_lease_that_ran_out(
+def test_nothing_is_sent_on_a_lease_that_would_run_out_meanwhile(
     broker_app: App, hospital: Hospital, sms: ScriptedProvider, clock: SetClock
 ) -> None:
     plan(broker_app, hospital)
     [(notification_id,)] = hospital.query("SELECT id FROM notifications")
     [claim], _ = broker_app.deliverer.claim([notification_id])
-    clock.advance(seconds=31)
-    assert broker_app.deliverer.send(claim) is None
+    clock.advance(seconds=21)
+    outcome = broker_app.deliverer.send(claim)
+    assert broker_app.deliverer.record([outcome]) == 0
     assert not sms.taken
+    rows = hospital.query("SELECT status, attempts, due_at, possible_duplicate FROM notifications")
+    assert rows == [("pending", 0, clock.now, False)]
 
 
 def test_what_the_broker_lost_is_queued_again(

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import email
 import email.policy
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from threading import Event
@@ -23,9 +25,11 @@ from carenotify.errors import (
     AddressRejectedError,
     DeliveryError,
     MessageRejectedError,
+    MisconfiguredError,
     SettingsError,
     TemporaryDeliveryError,
     ThrottledError,
+    UnconfirmedDeliveryError,
 )
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
@@ -227,11 +231,22 @@ def test_a_mail_is_never_sent_again_once_its_content_went_out(server: MailServer
     provider.send(outgoing())
     server.script["CONTENT"] = CUT
 
-    with pytest.raises(TemporaryDeliveryError, match="unconfirmed"):
+    with pytest.raises(UnconfirmedDeliveryError, match="unconfirmed"):
         provider.send(outgoing())
 
     assert server.commands.count("DATA") == 2
     assert server.connections == 1
+    provider.close()
+
+
+def test_a_mail_whose_claim_is_about_to_run_out_is_not_handed_over(server: MailServer) -> None:
+    provider = provider_for(server)
+    late = replace(outgoing(), deadline=time.monotonic())
+    with pytest.raises(TemporaryDeliveryError, match="too-slow"):
+        provider.send(late)
+    assert not server.mails
+    provider.send(outgoing())
+    assert len(server.mails) == 1
     provider.close()
 
 
@@ -318,8 +333,8 @@ def test_closing_does_not_wait_for_a_silent_server(server: MailServer) -> None:
         (Stage.CONTENT, "554 5.6.0 bad content", MessageRejectedError, "554 5.6.0"),
         (Stage.CONTENT, "552 5.3.4 too big", MessageRejectedError, "552 5.3.4"),
         (Stage.SENDER, "550 5.1.8 bad sender domain", MessageRejectedError, "550 5.1.8"),
-        (Stage.SENDER, "530 5.7.0 authentication required", TemporaryDeliveryError, "530 5.7.0"),
-        (Stage.CONNECT, "535 5.7.8 credentials", TemporaryDeliveryError, "535 5.7.8"),
+        (Stage.SENDER, "530 5.7.0 authentication required", MisconfiguredError, "530 5.7.0"),
+        (Stage.CONNECT, "535 5.7.8 credentials", MisconfiguredError, "535 5.7.8"),
         (Stage.CONNECT, "454 4.7.0 not now", TemporaryDeliveryError, "454 4.7.0"),
         (Stage.CONNECT, "554 5.7.1 blocked", TemporaryDeliveryError, "554 5.7.1"),
         (Stage.CONTENT, "299 odd", TemporaryDeliveryError, "299"),

@@ -16,9 +16,11 @@ from carenotify.errors import (
     AddressRejectedError,
     DeliveryError,
     MessageRejectedError,
+    MisconfiguredError,
     OptedOutError,
     TemporaryDeliveryError,
     ThrottledError,
+    UnconfirmedDeliveryError,
 )
 
 NOW = datetime(2026, 11, 24, 8, 30, tzinfo=UTC)
@@ -78,8 +80,15 @@ def test_every_type_of_delivery_error_has_a_named_outcome(error: type[DeliveryEr
         OptedOutError: "opted_out",
         TemporaryDeliveryError: "temporary",
         ThrottledError: "throttled",
+        MisconfiguredError: "misconfigured",
+        UnconfirmedDeliveryError: "temporary",
     }
     assert refused(error("x")).reason == named[error]
+
+
+@pytest.mark.parametrize("error", EVERY_ERROR)
+def test_only_a_lost_answer_leaves_doubt(error: type[DeliveryError]) -> None:
+    assert refused(error("x")).uncertain == (error is UnconfirmedDeliveryError)
 
 
 def test_a_temporary_failure_is_due_again_after_2_4_8_16_and_32_seconds_and_then_fails() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import ClassVar
 
 from carenotify.channels.base import OutgoingMessage, Provider
@@ -10,7 +11,7 @@ from carenotify.channels.email.smtp_connections import SmtpConnections
 from carenotify.channels.email.smtp_session import SmtpConnection, SmtpServer, StaleConnectionError
 from carenotify.domain.clock import Clock, system_clock
 from carenotify.domain.notification import Channel
-from carenotify.errors import DeliveryError
+from carenotify.errors import DeliveryError, TemporaryDeliveryError
 
 
 class SmtpProvider(Provider):
@@ -30,6 +31,9 @@ class SmtpProvider(Provider):
         content = compose_mail(message, self._sender, to, self._clock())
         connection = self._announced(to)
         try:
+            if time.monotonic() >= message.deadline:
+                connection.in_step = False  # the server waits for the mail, and must not get it
+                raise TemporaryDeliveryError("too-slow")
             connection.hand_over(content)
         finally:
             self._connections.give_back(connection)

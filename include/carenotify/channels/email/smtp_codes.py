@@ -13,6 +13,7 @@ from carenotify.errors import (
     AddressRejectedError,
     DeliveryError,
     MessageRejectedError,
+    MisconfiguredError,
     TemporaryDeliveryError,
     ThrottledError,
 )
@@ -46,15 +47,15 @@ REFUSALS: dict[str, type[DeliveryError]] = {
     "5.6": MessageRejectedError,
     "5.7": MessageRejectedError,
     # Our credentials or their settings are wrong: every message is hurt and none is to blame.
-    "530": TemporaryDeliveryError,
-    "530 5.7": TemporaryDeliveryError,
-    "534": TemporaryDeliveryError,
-    "534 5.7": TemporaryDeliveryError,
-    "535": TemporaryDeliveryError,
-    "535 5.7": TemporaryDeliveryError,
-    "535 5.7.8": TemporaryDeliveryError,
-    "538": TemporaryDeliveryError,
-    "538 5.7": TemporaryDeliveryError,
+    "530": MisconfiguredError,
+    "530 5.7": MisconfiguredError,
+    "534": MisconfiguredError,
+    "534 5.7": MisconfiguredError,
+    "535": MisconfiguredError,
+    "535 5.7": MisconfiguredError,
+    "535 5.7.8": MisconfiguredError,
+    "538": MisconfiguredError,
+    "538 5.7": MisconfiguredError,
     # Servers without enhanced codes: what was refused is told by when it was.
     "recipient 501": AddressRejectedError,
     "recipient 521": AddressRejectedError,
@@ -83,7 +84,7 @@ def refusal(stage: Stage, code: int, reply: bytes) -> DeliveryError:
     match = _ENHANCED.match(reply)
     enhanced = b".".join(match.groups()).decode() if match else None
     kind = next((REFUSALS[key] for key in _keys(stage, str(code), enhanced) if key in REFUSALS), TemporaryDeliveryError)
-    if stage is Stage.CONNECT and kind is not ThrottledError:
+    if stage is Stage.CONNECT and not issubclass(kind, ThrottledError):
         kind = TemporaryDeliveryError  # no message was even mentioned
     return kind(f"{code} {enhanced}" if enhanced else str(code))
 

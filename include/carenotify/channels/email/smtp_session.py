@@ -13,7 +13,7 @@ from functools import cache
 from urllib.parse import unquote, urlsplit
 
 from carenotify.channels.email.smtp_codes import Stage, lost, refusal, timed_out
-from carenotify.errors import DeliveryError, SettingsError, TemporaryDeliveryError
+from carenotify.errors import DeliveryError, SettingsError, UnconfirmedDeliveryError
 
 _DEFAULT_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 _LINE_DOT = re.compile(rb"^\.", re.MULTILINE)
@@ -127,7 +127,7 @@ class SmtpConnection:
             code, reply = self._smtp.getreply()
         except OSError:
             self.in_step = False
-            raise TemporaryDeliveryError("unconfirmed") from None
+            raise UnconfirmedDeliveryError("unconfirmed") from None
         self._note_use()
         if code // 100 != 2:  # 2xx is success
             self.in_step = _is_refusal(code)

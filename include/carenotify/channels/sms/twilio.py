@@ -18,16 +18,16 @@ from carenotify.channels.base import OutgoingMessage, Provider
 from carenotify.channels.sms.twilio_codes import refusal
 from carenotify.domain.clock import Clock, system_clock
 from carenotify.domain.notification import Channel
-from carenotify.errors import SettingsError, TemporaryDeliveryError
+from carenotify.errors import SettingsError, TemporaryDeliveryError, UnconfirmedDeliveryError
 
-# After `timeout` and `connection-cut` Twilio may have taken the message all the same.
-_TRANSPORT: tuple[tuple[type[Exception], str], ...] = (
-    (requests.exceptions.SSLError, "tls"),
-    (requests.exceptions.ProxyError, "proxy"),
-    (requests.exceptions.ConnectTimeout, "no-connection"),
-    (requests.exceptions.Timeout, "timeout"),
-    (requests.exceptions.ConnectionError, "connection-cut"),
-    (Exception, "transport"),
+# What never got as far as the call, and what may have: then Twilio may have taken the message all the same.
+_TRANSPORT: tuple[tuple[type[Exception], type[TemporaryDeliveryError], str], ...] = (
+    (requests.exceptions.SSLError, TemporaryDeliveryError, "tls"),
+    (requests.exceptions.ProxyError, TemporaryDeliveryError, "proxy"),
+    (requests.exceptions.ConnectTimeout, TemporaryDeliveryError, "no-connection"),
+    (requests.exceptions.Timeout, UnconfirmedDeliveryError, "timeout"),
+    (requests.exceptions.ConnectionError, UnconfirmedDeliveryError, "connection-cut"),
+    (Exception, UnconfirmedDeliveryError, "transport"),
 )
 
 
@@ -69,9 +69,9 @@ class TwilioProvider(Provider):
                 **self._from,
             )
         except (TwilioException, ValueError, TypeError, AttributeError, KeyError):
-            raise TemporaryDeliveryError("unreadable-answer") from None  # a success that is no message
+            raise UnconfirmedDeliveryError("unreadable-answer") from None  # a success that is no message
         if not taken.sid:
-            raise TemporaryDeliveryError("unreadable-answer")
+            raise UnconfirmedDeliveryError("unreadable-answer")
         return str(taken.sid)
 
     def close(self) -> None:
@@ -126,7 +126,7 @@ class _KeptConnections(HttpClient):  # type: ignore[misc]
 def _lost(error: Exception) -> TemporaryDeliveryError:
     if error.args and isinstance(getattr(error.args[0], "reason", None), NewConnectionError):
         return TemporaryDeliveryError("no-connection")
-    return TemporaryDeliveryError(next(code for kind, code in _TRANSPORT if isinstance(error, kind)))
+    return next(outcome(code) for kind, outcome, code in _TRANSPORT if isinstance(error, kind))
 
 
 def _code(body: bytes) -> int | None:

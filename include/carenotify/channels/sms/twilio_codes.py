@@ -13,9 +13,11 @@ from carenotify.errors import (
     AddressRejectedError,
     DeliveryError,
     MessageRejectedError,
+    MisconfiguredError,
     OptedOutError,
     TemporaryDeliveryError,
     ThrottledError,
+    UnconfirmedDeliveryError,
 )
 
 OUTCOMES: dict[int, type[DeliveryError]] = {
@@ -62,26 +64,28 @@ OUTCOMES: dict[int, type[DeliveryError]] = {
     30410: TemporaryDeliveryError,  # the carrier timed out
     30500: TemporaryDeliveryError,
     # our account or our settings: every message is hurt and none is to blame
-    20003: TemporaryDeliveryError,  # authentication
-    20005: TemporaryDeliveryError,  # account not active
-    20006: TemporaryDeliveryError,  # access denied
-    20404: TemporaryDeliveryError,  # no such account
-    21212: TemporaryDeliveryError,  # invalid "From"
-    21603: TemporaryDeliveryError,  # "From" is missing
-    21606: TemporaryDeliveryError,  # "From" is not ours or cannot send SMS
-    21609: TemporaryDeliveryError,  # invalid callback URL
-    21659: TemporaryDeliveryError,  # "From" is not a Twilio number
-    21660: TemporaryDeliveryError,  # "From" belongs to another account
-    21703: TemporaryDeliveryError,  # messaging service without a number
-    21704: TemporaryDeliveryError,  # messaging service disabled
-    21705: TemporaryDeliveryError,  # messaging service unknown
-    30002: TemporaryDeliveryError,  # account suspended
+    20003: MisconfiguredError,  # authentication
+    20005: MisconfiguredError,  # account not active
+    20006: MisconfiguredError,  # access denied
+    20404: MisconfiguredError,  # no such account
+    21212: MisconfiguredError,  # invalid "From"
+    21603: MisconfiguredError,  # "From" is missing
+    21606: MisconfiguredError,  # "From" is not ours or cannot send SMS
+    21609: MisconfiguredError,  # invalid callback URL
+    21659: MisconfiguredError,  # "From" is not a Twilio number
+    21660: MisconfiguredError,  # "From" belongs to another account
+    21703: MisconfiguredError,  # messaging service without a number
+    21704: MisconfiguredError,  # messaging service disabled
+    21705: MisconfiguredError,  # messaging service unknown
+    30002: MisconfiguredError,  # account suspended
 }
 
 _TOO_MANY_REQUESTS = 429
 _BAD_REQUEST, _SERVER_ERROR = 400, 500
 # Whoever stands between us and Twilio answers these: nothing was said of the message.
 _IN_BETWEEN = frozenset({401, 403, 404, 407, 408, 425})
+# A gateway answers these when it lost the answer of whoever stands behind it.
+_MAY_HAVE_PASSED = frozenset({502, 504})
 
 
 def refusal(status: int, code: int | None, headers: Mapping[str, str], now: datetime) -> DeliveryError:
@@ -97,7 +101,7 @@ def _by_status(status: int) -> type[DeliveryError]:
         return ThrottledError
     if _BAD_REQUEST <= status < _SERVER_ERROR and status not in _IN_BETWEEN:
         return MessageRejectedError
-    return TemporaryDeliveryError
+    return UnconfirmedDeliveryError if status in _MAY_HAVE_PASSED else TemporaryDeliveryError
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
