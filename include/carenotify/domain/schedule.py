@@ -17,12 +17,16 @@ from carenotify.domain.window import local_day
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An appointment that nobody was reminded of as it stands now. `patient` is None when it was never copied."""
+    """An appointment that nobody was reminded of as it stands now. `patient` is None when it was never copied.
+
+    `in_quarantine`: the source said something newer of it that could not be read.
+    """
 
     appointment: Appointment
     patient: Patient | None
     preferences: Preferences
     refused_addresses: frozenset[str] = frozenset()
+    in_quarantine: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,8 @@ def skip_reason(candidate: Candidate, rules: ReminderRules) -> str | None:
     appointment, patient = candidate.appointment, candidate.patient
     if not rules.kind.tells_about(appointment.status, appointment.start, rules.now):
         return _NOT_TOLD.get(appointment.status, "past")
+    if candidate.in_quarantine:
+        return "in_quarantine"
     if patient is None:
         return "patient_unknown"
     if patient.deceased:

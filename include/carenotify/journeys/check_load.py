@@ -62,7 +62,7 @@ def check_load(
     verdicts = [*_verdicts(appointments["row_id"].tolist(), findings), *_duplicates(duplicates)]
     with database.transaction() as transaction:
         judge_rows(transaction, run_id, verdicts)
-        quarantine_rows(transaction, run_id=run_id, now=clock())
+        quarantine_rows(transaction, run_id=run_id, now=clock(), renew=False)
         settle_run(transaction, run_id=run_id, status="running", now=clock(), counts=counts)
     reason = _reason_to_hold(counts, findings, max_bad_share)
     if reason is not None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from carenotify.domain.appointment import Appointment
 from carenotify.domain.clock import Clock
 from carenotify.domain.event import type_of_change
 from carenotify.domain.instant import read_instant
@@ -18,13 +19,13 @@ from carenotify.storage.appointments import (
     bring_appointments,
     changed_ahead,
     count_changes,
-    starts_of,
+    stored_appointments,
     take_over_appointments,
 )
 from carenotify.storage.database import Database, Transaction
 from carenotify.storage.ingest_runs import IngestRun, read_run, settle_run
 from carenotify.storage.patients import LoadedPatient, upsert_patients
-from carenotify.storage.quarantine import resolve_rows
+from carenotify.storage.quarantine import quarantine_rows, resolve_rows
 from carenotify.storage.staging import clear_run, count_by_verdict, staged_rows
 
 _LOADABLE = ("good", "address_left_out")
@@ -32,7 +33,7 @@ _LOADABLE = ("good", "address_left_out")
 
 @dataclass(slots=True)
 class _Load:
-    """`unscheduled` counts rows without a time of which none is known: nobody can be reminded of them."""
+    """`unscheduled` counts rows without a time or a place of which none is known: nobody can be reminded of them."""
 
     appointments: list[LoadedAppointment] = field(default_factory=list)
     patients: dict[str, LoadedPatient] = field(default_factory=dict)
@@ -70,6 +71,7 @@ def load_appointments(
                 acceptor.note_difference(transaction, old, new, run_id=run_id, known_at=known_at)
                 for old, new, known_at in differences
             )
+            quarantine_rows(transaction, run_id=run_id, now=clock(), renew=True)
             changes["resolved"] = resolve_rows(transaction, run_id=run_id, now=clock())
             clear_run(transaction, run_id)
         status = "loaded" if reason is None else "held"
@@ -96,19 +98,19 @@ def _reason_to_hold(changes: dict[str, int], max_changes: int) -> str | None:
 
 def _read(transaction: Transaction, database: Database, run_id: str) -> _Load:
     load = _Load()
-    without_start: list[tuple[SourceRow, datetime]] = []
+    incomplete: list[tuple[SourceRow, datetime]] = []
     for row, fetched_at, bad_contacts in _rows(transaction, database, run_id):
         for patient in patients_of(row, bad_contacts=bad_contacts):
-            known = load.patients.get(patient.id)
-            if known is None or known.fetched_at <= fetched_at:
+            earlier = load.patients.get(patient.id)
+            if earlier is None or earlier.fetched_at <= fetched_at:
                 load.patients[patient.id] = LoadedPatient(patient, fetched_at)
-        if row.start is None:
-            without_start.append((row, fetched_at))
+        if row.start is None or row.venue is None:
+            incomplete.append((row, fetched_at))
         else:
             _add(load, row, fetched_at, None)
-    starts = starts_of(transaction, [row.appointment_id or "" for row, _ in without_start])
-    for row, fetched_at in without_start:
-        _add(load, row, fetched_at, starts.get(row.appointment_id or ""))
+    known = stored_appointments(transaction, [row.appointment_id or "" for row, _ in incomplete])
+    for row, fetched_at in incomplete:
+        _add(load, row, fetched_at, known.get(row.appointment_id or ""))
     return load
 
 
@@ -119,8 +121,8 @@ def _rows(
         yield SourceRow.from_dict(staged.content), staged.fetched_at, staged.bad_contacts
 
 
-def _add(load: _Load, row: SourceRow, fetched_at: datetime, known_start: datetime | None) -> None:
-    appointment = appointment_of(row, known_start=known_start)
+def _add(load: _Load, row: SourceRow, fetched_at: datetime, known: Appointment | None) -> None:
+    appointment = appointment_of(row, known=known)
     if appointment is None:
         load.unscheduled += 1
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import date, datetime
+from datetime import date
 
 from carenotify.domain.appointment import Appointment, AppointmentStatus, Venue
 from carenotify.domain.instant import read_instant
@@ -11,17 +11,21 @@ from carenotify.domain.patient import ContactPoint, Patient
 from carenotify.sources.base import SourceContact, SourceRow
 
 
-def appointment_of(row: SourceRow, *, known_start: datetime | None) -> Appointment | None:
-    """The row's appointment; None when it has no time yet and none is known (proposed, waiting, cancelled)."""
-    start = read_instant(row.start) or known_start
-    if start is None or row.appointment_id is None or row.patient_id is None or row.venue is None or row.status is None:
+def appointment_of(row: SourceRow, *, known: Appointment | None) -> Appointment | None:
+    """The row's appointment, with the known time or place where it has none (proposed, waiting, cancelled).
+
+    None when none is known either.
+    """
+    start = read_instant(row.start) or (known.start if known else None)
+    venue = Venue(row.venue, row.location_id) if row.venue else (known.venue if known else None)
+    if start is None or venue is None or row.appointment_id is None or row.patient_id is None or row.status is None:
         return None
     return Appointment(
         id=row.appointment_id,
         patient_id=row.patient_id,
         start=start,
         end=read_instant(row.end),
-        venue=Venue(row.venue, row.location_id),
+        venue=venue,
         status=AppointmentStatus(row.status),
     )
 

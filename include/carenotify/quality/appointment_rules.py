@@ -40,5 +40,5 @@ APPOINTMENT_RULES: tuple[Rule, ...] = (
     ),
     Rule("end_is_instant", ExpectColumnValuesToBeInSet, {"column": "end_exists", "value_set": ["yes"]}),
     Rule("end_not_before_start", ExpectColumnValuesToBeBetween, {"column": "minutes", "min_value": 0}),
-    Rule("venue_present", ExpectColumnValuesToNotBeNull, {"column": "venue"}),
+    Rule("venue_present", ExpectColumnValuesToNotBeNull, {"column": "venue_where_required"}),
 )

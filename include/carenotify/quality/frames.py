@@ -32,7 +32,7 @@ _APPOINTMENT_COLUMNS = (
     "days_ahead",
     "end_exists",
     "minutes",
-    "venue",
+    "venue_where_required",
 )
 _CONTACT_COLUMNS = ("row_id", "phone_valid", "mail", "period_valid")
 
@@ -79,6 +79,8 @@ def _appointment(row_id: int, content: Mapping[str, Any], now: datetime) -> tupl
     start, end = read_instant(content["start"]), read_instant(content["end"])
     patient_given = bool(content["patients"]) or content["gone"]
     waits_for_start = content["start"] is None and content["status"] in _WITHOUT_START
+    # Whoever calls an appointment off, or ticks it off, often leaves out where it would have been and until when.
+    booked = content["status"] == AppointmentStatus.BOOKED.value
     return (
         row_id,
         content["appointment_id"],
@@ -89,9 +91,9 @@ def _appointment(row_id: int, content: Mapping[str, Any], now: datetime) -> tupl
         "not required" if waits_for_start else content["start"],
         _start_exists(content["start"], start),
         None if start is None else (start - now).total_seconds() / 86_400,
-        None if content["end"] is None else _yes(end is not None),
-        None if start is None or end is None else (end - start).total_seconds() / 60,
-        content["venue"],
+        None if content["end"] is None or not booked else _yes(end is not None),
+        None if start is None or end is None or not booked else (end - start).total_seconds() / 60,
+        content["venue"] if booked else "not required",
     )
 
 

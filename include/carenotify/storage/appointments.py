@@ -215,12 +215,13 @@ def take_over_appointments(transaction: Transaction) -> None:
     transaction.execute(_NOTE)
 
 
-def starts_of(transaction: Transaction, appointment_ids: Collection[str]) -> dict[str, datetime]:
-    """When the known ones of these appointments start."""
+def stored_appointments(transaction: Transaction, appointment_ids: Collection[str]) -> dict[str, Appointment]:
+    """The known ones of these appointments."""
     found = transaction.execute(
-        "SELECT id, start_at FROM appointments WHERE id = ANY (%s)", (list(appointment_ids),)
-    ).fetchall()
-    return dict(found)
+        "SELECT id, patient_id, start_at, end_at, venue, location_id, status FROM appointments WHERE id = ANY (%s)",
+        (list(appointment_ids),),
+    )
+    return {row[0]: _appointment(*row) for row in found}
 
 
 def absent_appointments(

@@ -8,6 +8,16 @@ from typing import Any
 from carenotify.storage.database import Transaction
 from carenotify.storage.sealed import Sealer
 
+# About the appointment `a`: the source has said something newer of it that could not be read, so that what is known may
+# be wrong. What a load that is held rejected does not count: there the last good copy stays in use, as a whole.
+IN_QUARANTINE = """
+EXISTS (
+    SELECT FROM quarantine x LEFT JOIN ingest_runs r ON r.id = x.run_id
+    WHERE x.appointment_id = a.id AND x.rejected AND x.resolved_at IS NULL
+      AND x.fetched_at > greatest(a.fetched_at, a.known_at) AND coalesce(r.status, 'loaded') = 'loaded'
+)
+"""
+
 _QUARANTINE = """
 INSERT INTO quarantine AS kept
     (run_id, appointment_id, row_key, rules, sealed_row, fetched_at, rejected, quarantined_at)
@@ -16,9 +26,16 @@ SELECT DISTINCT ON (row_key)
 FROM staging_appointments
 WHERE run_id = %(run_id)s AND verdict IN ('rejected', 'address_left_out')
 ORDER BY row_key, row_id DESC
-ON CONFLICT (row_key) WHERE resolved_at IS NULL DO UPDATE
-SET run_id = excluded.run_id, rules = excluded.rules, sealed_row = excluded.sealed_row,
-    fetched_at = excluded.fetched_at, rejected = excluded.rejected
+ON CONFLICT (row_key) WHERE resolved_at IS NULL
+"""
+
+# A row that is driven through the gate again is the same row, and stays with the run that brought it.
+_RENEWING = """
+DO UPDATE
+SET run_id = CASE WHEN kept.fetched_at = excluded.fetched_at THEN kept.run_id ELSE excluded.run_id END,
+    rules = excluded.rules, sealed_row = excluded.sealed_row, fetched_at = excluded.fetched_at,
+    rejected = excluded.rejected
+WHERE kept.fetched_at <= excluded.fetched_at
 """
 
 _RESOLVE = """
@@ -26,7 +43,7 @@ UPDATE quarantine AS kept
 SET resolved_at = %(now)s, resolution = 'loaded'
 FROM staging_appointments AS staged
 WHERE staged.run_id = %(run_id)s AND staged.verdict = 'good'
-  AND kept.row_key = staged.row_key AND kept.resolved_at IS NULL
+  AND kept.row_key = staged.row_key AND kept.resolved_at IS NULL AND kept.fetched_at <= staged.fetched_at
 """
 
 _OPEN = """
@@ -36,9 +53,13 @@ ORDER BY id
 """
 
 
-def quarantine_rows(transaction: Transaction, *, run_id: str, now: datetime) -> int:
-    """Keep the rows of a run that broke a rule; gives how many. A row that is met again stays one open row."""
-    return transaction.execute(_QUARANTINE, {"run_id": run_id, "now": now}).rowcount
+def quarantine_rows(transaction: Transaction, *, run_id: str, now: datetime, renew: bool) -> int:
+    """Keep the rows of a run that broke a rule; gives how many. A row that is met again stays one open row.
+
+    It is renewed only when the run is taken over; until then it says what the last good load said of it.
+    """
+    statement = _QUARANTINE + (_RENEWING if renew else "DO NOTHING")
+    return transaction.execute(statement, {"run_id": run_id, "now": now}).rowcount
 
 
 def resolve_rows(transaction: Transaction, *, run_id: str, now: datetime) -> int:

@@ -11,6 +11,7 @@ from carenotify.domain.patient import Preferences
 from carenotify.domain.schedule import Candidate, Skip
 from carenotify.storage.database import Transaction
 from carenotify.storage.outbox import IdRange
+from carenotify.storage.quarantine import IN_QUARANTINE
 from carenotify.storage.recipients import RECIPIENT_COLUMNS, RECIPIENT_JOINS, open_recipient
 from carenotify.storage.sealed import Sealer
 
@@ -26,6 +27,9 @@ _TOLD = """
     WHERE l.appointment_id = a.id AND l.content_hash = a.content_hash
       AND (n.kind = %(kind)s OR n.created_at >= a.start_at - make_interval(days => %(days_before)s + 1))
       AND n.status NOT IN ('superseded', 'expired', 'cancelled', 'suppressed')
+      -- What surely reached nobody, through no fault of the address, gets its chance on the next day.
+      AND NOT (n.status = 'failed' AND n.reason IN ('retries_spent', 'wording', 'unreadable')
+               AND NOT n.possible_duplicate)
 """
 
 SUPERSEDE = f"""
@@ -34,6 +38,7 @@ WITH untold AS (
     FROM appointments a
     LEFT JOIN patients p ON p.id = a.patient_id
     WHERE a.start_at >= %(since)s AND a.start_at < %(until)s AND a.status = 'booked' AND NOT EXISTS ({_TOLD})
+      AND NOT {IN_QUARANTINE}
 ),
 overtaken AS (
     SELECT DISTINCT n.id
@@ -41,7 +46,7 @@ overtaken AS (
     JOIN notification_appointments l ON l.notification_id = n.id
     LEFT JOIN appointments a ON a.id = l.appointment_id
     WHERE n.kind = %(kind)s AND n.status IN ('pending', 'queued')
-      AND (a.content_hash IS DISTINCT FROM l.content_hash
+      AND (a.content_hash IS DISTINCT FROM l.content_hash OR {IN_QUARANTINE}
            OR (n.patient_id, (a.start_at AT TIME ZONE %(timezone)s)::date) IN (SELECT patient_id, day FROM untold))
 ),
 held AS MATERIALIZED (
@@ -54,7 +59,7 @@ WHERE n.id = held.id AND n.status IN ('pending', 'queued')
 """
 
 CANDIDATES = f"""
-SELECT a.id, a.patient_id, a.start_at, a.end_at, a.venue, a.location_id, a.status, {RECIPIENT_COLUMNS}
+SELECT a.id, a.patient_id, a.start_at, a.end_at, a.venue, a.location_id, a.status, {IN_QUARANTINE}, {RECIPIENT_COLUMNS}
 FROM appointments a
 LEFT JOIN patients named ON named.id = a.patient_id
 {RECIPIENT_JOINS}
@@ -97,15 +102,21 @@ def supersede_overtaken(transaction: Transaction, horizon: Horizon, *, kind: str
 def candidates(transaction: Transaction, horizon: Horizon, *, kind: str, sealer: Sealer) -> Iterator[Candidate]:
     """Appointments inside the horizon that no living notification tells as they stand."""
     for row in transaction.execute(CANDIDATES, asdict(horizon) | {"kind": kind}):
-        appointment_id, patient_id, start, end, venue, location_id, status = row[:7]
+        appointment_id, patient_id, start, end, venue, location_id, status, in_quarantine = row[:8]
         appointment = Appointment(
             appointment_id, patient_id, start, end, Venue(venue, location_id), AppointmentStatus(status)
         )
-        recipient = open_recipient(row[7:], sealer)
+        recipient = open_recipient(row[8:], sealer)
         if recipient is None:
-            yield Candidate(appointment, None, Preferences())
+            yield Candidate(appointment, None, Preferences(), in_quarantine=in_quarantine)
         else:
-            yield Candidate(appointment, recipient.patient, recipient.preferences, recipient.refused_addresses)
+            yield Candidate(
+                appointment,
+                recipient.patient,
+                recipient.preferences,
+                recipient.refused_addresses,
+                in_quarantine=in_quarantine,
+            )
 
 
 def replace_skips(transaction: Transaction, day: date, skips: Sequence[Skip]) -> None:

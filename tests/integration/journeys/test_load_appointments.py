@@ -23,6 +23,7 @@ from carenotify.storage.patients import open_patient
 from tests.integration.loading import DAY, MAIL, PHONE, Loads, ScriptedSource, make_patient, make_row
 from tests.integration.ward import SetClock
 
+REMINDER_DAY = date(2026, 11, 24)
 LATER = "2026-11-27T15:00:00+01:00"
 AWAY = SourceUnavailableError("the patient API answered HTTP 503")
 
@@ -409,6 +410,53 @@ def test_a_cancellation_that_lost_its_start_cancels_the_known_appointment(
     counts = loads.run("r2")
     assert (counts["changed"], counts["rejected"]) == (1, 0)
     assert loads.stored() == (DAY, "Building 2, room 12", "cancelled")
+
+
+def test_a_cancellation_that_lost_its_place_and_end_cancels_the_known_appointment(
+    loads: Loads, source: ScriptedSource, clock: SetClock
+) -> None:
+    source.says(make_row("a1"))
+    loads.run("r1")
+    clock.advance(minutes=30)
+    source.says(make_row("a1", status="cancelled", venue=None, location_id=None, end="never"))
+    counts = loads.run("r2")
+    assert (counts["changed"], counts["rejected"], counts["to_announce"]) == (1, 0, 1)
+    assert loads.stored() == (DAY, "Building 2, room 12", "cancelled")
+
+
+def test_nobody_is_reminded_of_what_a_newer_row_in_quarantine_may_have_changed(
+    loads: Loads, source: ScriptedSource, clock: SetClock
+) -> None:
+    unreadable = make_row("a1", start="27.11.2026 10:00")
+    source.says(make_row("a1"), make_row("a2", patient=make_patient("bert")))
+    loads.run("r1")
+    planner = loads.app.reminder_planner
+    assert planner.plan(REMINDER_DAY).planned == 4
+    clock.advance(minutes=30)
+    source.says(unreadable, make_row("a2", patient=make_patient("bert")))
+    loads.run("r2")
+    again = planner.plan(REMINDER_DAY)
+    assert (again.superseded, again.skipped) == (2, {"in_quarantine": 1})
+    clock.advance(minutes=30)
+    loads.run("r3")
+    once_more = planner.plan(REMINDER_DAY)
+    assert (once_more.superseded, once_more.planned) == (0, 0)
+    clock.advance(minutes=30)
+    source.says(make_row("a1"), make_row("a2", patient=make_patient("bert")))
+    loads.run("r4")
+    assert planner.plan(REMINDER_DAY).planned == 2
+
+
+def test_what_a_held_load_rejected_keeps_nobody_from_being_reminded(
+    loads: Loads, source: ScriptedSource, clock: SetClock
+) -> None:
+    source.says(make_row("a1"))
+    loads.run("r1")
+    clock.advance(minutes=30)
+    source.says(make_row("a1", start="27.11.2026 10:00"))
+    with pytest.raises(LoadHeldError):
+        loads.run("r2")
+    assert loads.app.reminder_planner.plan(REMINDER_DAY).planned == 2
 
 
 def test_a_proposal_without_a_time_is_neither_bad_nor_loaded(loads: Loads, source: ScriptedSource) -> None:
