@@ -54,7 +54,7 @@ def _plain(text: str) -> str:
 def _with_short_venues(value: Any, limit: int) -> Any:
     if isinstance(value, tuple | list):
         return type(value)(_with_short_venues(item, limit) for item in value)
-    if isinstance(value, BaseModel) and isinstance(venue := getattr(value, "venue", None), str):
+    if isinstance(value, BaseModel) and (venue := _venue(value)) is not None:
         return value.model_copy(update={"venue": _shortened(venue, limit)})
     return value
 
@@ -74,5 +74,10 @@ def _still_distinct(before: Context, after: Context) -> bool:
 
 
 def _venues(context: Context) -> set[str]:
-    lists = [value for value in context.values() if isinstance(value, tuple | list)]
-    return {venue for items in lists for item in items if isinstance(venue := getattr(item, "venue", None), str)}
+    lists = [value if isinstance(value, tuple | list) else (value,) for value in context.values()]
+    return {venue for items in lists for item in items if (venue := _venue(item)) is not None}
+
+
+def _venue(value: Any) -> str | None:
+    venue = getattr(value, "venue", None) if isinstance(value, BaseModel) else None
+    return venue if isinstance(venue, str) else None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
-from typing import Any, get_args, get_origin, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 from zoneinfo import ZoneInfo
 
 from jinja2 import TemplateSyntaxError, meta, nodes
@@ -54,9 +55,9 @@ def _type_of(expression: nodes.Node | None, types: dict[str, Any]) -> Any:
     """The type of an expression as far as the data schema tells it, else None."""
     match expression:
         case nodes.Name(name=name):
-            return types.get(name)
+            return _present(types.get(name))
         case nodes.Getattr(node=owner, attr=attribute):
-            return (_attributes(_type_of(owner, types)) or {}).get(attribute)
+            return _present((_attributes(_type_of(owner, types)) or {}).get(attribute))
         case nodes.Getitem(node=sequence) | nodes.Filter(node=sequence, name="first" | "last"):
             return _element(_type_of(sequence, types))
         case _:
@@ -65,6 +66,12 @@ def _type_of(expression: nodes.Node | None, types: dict[str, Any]) -> Any:
 
 def _element(type_: Any) -> Any:
     return get_args(type_)[0] if get_origin(type_) in (tuple, list) else None
+
+
+def _present(type_: Any) -> Any:
+    """What an optional value is when it is there: a template asks before it uses one."""
+    members = [member for member in get_args(type_) if member is not NoneType]
+    return members[0] if get_origin(type_) in (Union, UnionType) and len(members) == 1 else type_
 
 
 def _attributes(type_: Any) -> dict[str, Any] | None:

@@ -1,9 +1,14 @@
-"""The wordings that come with carenotify: `<code>/<channel>.<language>.{subject.txt,txt,html}`."""
+"""The wordings that come with carenotify: `<code>/<channel>.<language>.{subject.txt,txt,html}`.
+
+An html file holds what stands in the page's `<main>`. `_frame.html` is put around it when it is loaded, so that a
+stored version is a whole page, which a later frame does not change.
+"""
 
 from __future__ import annotations
 
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from string import Template
 
 from carenotify.domain.notification import Channel
 from carenotify.domain.wording import TemplateVersion
@@ -48,6 +53,7 @@ def _parse_name(code: str, name: str) -> tuple[Channel, str, str]:
 def _template(code: str, channel: Channel, language: str, parts: dict[str, str]) -> TemplateVersion:
     if "text" not in parts:
         raise WordingError(f"template {code}, {channel} in {language}: {channel}.{language}.txt is missing")
+    html = _page(language, parts) if "html" in parts else None
     return TemplateVersion(
         id=None,
         code=code,
@@ -56,5 +62,11 @@ def _template(code: str, channel: Channel, language: str, parts: dict[str, str])
         version=0,
         subject=parts.get("subject"),
         text=parts["text"],
-        html=parts.get("html"),
+        html=html,
     )
+
+
+def _page(language: str, parts: dict[str, str]) -> str:
+    """The whole page; its title is worded as the subject is."""
+    frame = Template(files(__package__).joinpath("_frame.html").read_text(encoding="utf-8").rstrip("\n"))
+    return frame.substitute(language=language, title=parts.get("subject", ""), content=parts["html"])

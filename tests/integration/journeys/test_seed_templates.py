@@ -18,7 +18,8 @@ from tests.integration.ward import Hospital
 
 def changed(templates: list[TemplateVersion], text: str) -> list[TemplateVersion]:
     """The English text of SMS reminders, otherwise worded."""
-    return [replace(one, text=text) if (one.channel, one.language) == ("sms", "en") else one for one in templates]
+    chosen = ("reminder", "sms", "en")
+    return [replace(one, text=text) if (one.code, one.channel, one.language) == chosen else one for one in templates]
 
 
 def versions(hospital: Hospital) -> list[tuple[object, ...]]:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from carenotify.domain.kinds import KINDS, ReminderData
+from carenotify.domain.kinds import KINDS, ChangeData, ReminderData
 from carenotify.domain.notification import Channel
 from carenotify.domain.template_check import check_template
 from carenotify.domain.wording import TemplateVersion
@@ -56,3 +56,9 @@ def test_a_template_that_does_not_fit_is_refused_by_name(change: dict[str, str |
         check_template(replace(GOOD, **change), ReminderData)
 
     assert str(caught.value).startswith(f"template reminder, email in en: {complaint}")
+
+
+@pytest.mark.parametrize("text", ["{{ new.place }}", "{% if old %}{{ old.place }}{% endif %}"])
+def test_what_may_be_missing_is_checked_too(text: str) -> None:
+    with pytest.raises(WordingError, match="text uses 'place', which AppointmentLine does not have"):
+        check_template(replace(GOOD, subject="Moved", text=text, html=None), ChangeData)

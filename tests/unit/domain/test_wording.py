@@ -15,7 +15,7 @@ from carenotify.errors import WordingError
 from carenotify.templates import load_template_files
 
 HOSPITAL = Hospital("Klinikum Nord", "+49 30 1234567", ZoneInfo("Europe/Berlin"))
-FILES = {(template.channel, template.language): template for template in load_template_files()}
+FILES = {(file.channel, file.language): file for file in load_template_files() if file.code == "reminder"}
 NINE_UTC = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 LONG_VENUE = "Zentrum für Herz- und Kreislauferkrankungen, Haus 12, Ebene 3, Wartebereich B"
 

@@ -38,3 +38,16 @@ def test_a_template_without_a_text_is_refused_by_name(tmp_path: Path) -> None:
 
     with pytest.raises(WordingError, match=r"template greeting, email in de: email\.de\.txt is missing"):
         load_template_files(tmp_path)
+
+
+def test_a_mail_is_a_whole_page_with_its_subject_as_title(tmp_path: Path) -> None:
+    (tmp_path / "greeting").mkdir()
+    for ending, source in {"subject.txt": "Hello {{ name }}", "txt": "hello", "html": "<p>hello</p>"}.items():
+        (tmp_path / "greeting" / f"email.de.{ending}").write_text(source)
+
+    (template,) = load_template_files(tmp_path)
+
+    assert template.html is not None
+    assert template.html.startswith('<!DOCTYPE html>\n<html lang="de"')
+    assert "<title>Hello {{ name }}</title>" in template.html
+    assert "<main>\n<p>hello</p>\n</main>\n</body>\n</html>" in template.html
