@@ -127,13 +127,13 @@ def fetch_missing() -> dict[str, int]:
 @task
 def check_load() -> dict[str, int]:
     """The quality gate."""
-    from carenotify.journeys.check_load import check_load
+    from carenotify.journeys.check_load import BadShares, check_load
 
     with _app() as app, _no_retry_when_final():
         return check_load(
             app.database,
             run_id=get_current_context()["run_id"],
-            max_bad_share=app.settings.max_bad_share,
+            allowed=BadShares(app.settings.max_bad_share, app.settings.max_bad_address_share),
             docs_path=Path(app.settings.data_docs_path),
             clock=app.clock,
         )

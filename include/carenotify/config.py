@@ -140,6 +140,7 @@ class Settings(BaseModel):
     # loads
     ingest_days_ahead: Annotated[int, Field(ge=1, le=366)] = 14
     max_bad_share: Annotated[float, Field(ge=0, le=1)] = 0.05
+    max_bad_address_share: Annotated[float, Field(ge=0, le=1)] = 0.5
     max_changes_per_load: Annotated[int, Field(ge=0)] = 500
     source_timeout_seconds: Annotated[float, Field(gt=0)] = 5.0
     source_attempts: Annotated[int, Field(ge=1, le=50)] = 8

@@ -11,7 +11,7 @@ from typing import Any
 from carenotify.app import App
 from carenotify.domain.window import local_day
 from carenotify.errors import SourceError
-from carenotify.journeys.check_load import check_load
+from carenotify.journeys.check_load import BadShares, check_load
 from carenotify.journeys.fetch_day import fetch_day
 from carenotify.journeys.fetch_missing import fetch_missing
 from carenotify.journeys.fetch_updates import fetch_updates
@@ -92,6 +92,7 @@ class Loads:
     source: AppointmentSource
     docs_path: Path
     max_bad_share: float = 0.5
+    max_bad_address_share: float = 0.5
     max_changes: int = 100
 
     def fetch(self, run_id: str, *, first_day: date = DAY, days: int = 1) -> None:
@@ -105,7 +106,7 @@ class Loads:
         return check_load(
             self.app.database,
             run_id=run_id,
-            max_bad_share=self.max_bad_share,
+            allowed=BadShares(self.max_bad_share, self.max_bad_address_share),
             docs_path=self.docs_path,
             clock=self.app.clock,
         )

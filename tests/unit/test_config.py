@@ -94,6 +94,7 @@ def test_a_wrong_value_is_named_with_what_it_should_be(name: str, value: str, sa
 BOUNDS = {
     "INGEST_DAYS_AHEAD": ("0", "367"),
     "MAX_BAD_SHARE": ("-0.1", "1.1"),
+    "MAX_BAD_ADDRESS_SHARE": ("-0.1", "1.1"),
     "MAX_CHANGES_PER_LOAD": ("-1",),
     "SOURCE_TIMEOUT_SECONDS": ("0", "inf"),
     "SOURCE_ATTEMPTS": ("0", "51"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,34 +25,60 @@ if TYPE_CHECKING:
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
-def check_load(
-    database: Database, *, run_id: str, max_bad_share: float, docs_path: Path, clock: Clock
-) -> dict[str, int]:
+@dataclass(frozen=True, slots=True)
+class BadShares:
+    """Shares, 0 to 1, of rejected rows and of addresses left out that a load may have."""
+
+    rows: float
+    addresses: float
+
+
+def check_load(database: Database, *, run_id: str, allowed: BadShares, docs_path: Path, clock: Clock) -> dict[str, int]:
     """Judge every staged row; gives counts of rows, duplicates, rejected rows and addresses left out.
 
     A row that breaks an appointment rule is rejected; of a row with a bad address only the address is left out; both
-    are kept in quarantine. Raises LoadHeldError, after marking the load held, when the share of rejected rows or of
-    bad addresses is over the limit, or when a rule could not be run. A load that is loaded already stays as it is.
-    Great Expectations takes seconds to import.
+    are kept in quarantine. Raises LoadHeldError, after marking the load held, when there are more of either than
+    allowed, or when a rule could not be run. A load that is loaded already stays as it is. Great Expectations takes
+    seconds to import.
     """
-    from carenotify.quality.frames import Frames
-    from carenotify.quality.gate import Gate
-
     with database.transaction() as transaction:
         run = read_run(transaction, run_id)
     if run.status == "loaded":
         return run.counts
+    try:
+        judged = _judge(database, run_id=run_id, docs_path=docs_path, clock=clock)
+    except LoadHeldError as error:
+        _hold(database, run_id=run_id, reason=str(error), clock=clock)
+        raise
+    with database.transaction() as transaction:
+        judge_rows(transaction, run_id, judged.verdicts)
+        quarantine_rows(transaction, run_id=run_id, now=clock(), renew=False)
+        settle_run(transaction, run_id=run_id, status="running", now=clock(), counts=judged.counts)
+    reason = _reason_to_hold(judged, allowed)
+    if reason is not None:
+        _hold(database, run_id=run_id, reason=reason, clock=clock)
+        raise LoadHeldError(f"load {run_id} is held: {reason}")
+    return judged.counts
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    findings: Findings
+    verdicts: list[Verdict]
+    counts: dict[str, int]
+
+
+def _judge(database: Database, *, run_id: str, docs_path: Path, clock: Clock) -> _Judged:
+    """Run the rules. Raises LoadHeldError when one could not be run."""
+    from carenotify.quality.frames import Frames
+    from carenotify.quality.gate import Gate
+
     frames = Frames(now=clock())
     duplicates = _read(database, run_id, frames)
     with database.transaction() as transaction:
         stored = known_patient_ids(transaction, frames.patients_not_given())
     appointments, contacts = frames.appointments(stored_patients=stored), frames.contacts()
-    try:
-        gate = Gate(docs_path=docs_path)
-        findings = gate.check(run_id=run_id, appointments=appointments, contacts=contacts)
-    except LoadHeldError as error:
-        _hold(database, run_id=run_id, reason=str(error), counts={}, clock=clock)
-        raise
+    findings = Gate(docs_path=docs_path).check(run_id=run_id, appointments=appointments, contacts=contacts)
     counts = {
         "rows": len(appointments),
         "duplicates": len(duplicates),
@@ -60,15 +87,7 @@ def check_load(
         "addresses_left_out": sum(len(positions) for positions in findings.contacts.values()),
     }
     verdicts = [*_verdicts(appointments["row_id"].tolist(), findings), *_duplicates(duplicates)]
-    with database.transaction() as transaction:
-        judge_rows(transaction, run_id, verdicts)
-        quarantine_rows(transaction, run_id=run_id, now=clock(), renew=False)
-        settle_run(transaction, run_id=run_id, status="running", now=clock(), counts=counts)
-    reason = _reason_to_hold(counts, findings, max_bad_share)
-    if reason is not None:
-        _hold(database, run_id=run_id, reason=reason, counts=counts, clock=clock)
-        raise LoadHeldError(f"load {run_id} is held: {reason}")
-    return counts
+    return _Judged(findings, verdicts, counts)
 
 
 def _read(database: Database, run_id: str, frames: Frames) -> set[int]:
@@ -113,13 +132,14 @@ def _duplicates(row_ids: Iterable[int]) -> Iterator[Verdict]:
     return (Verdict(row_id, "duplicate") for row_id in row_ids)
 
 
-def _reason_to_hold(counts: dict[str, int], findings: Findings, max_bad_share: float) -> str | None:
+def _reason_to_hold(judged: _Judged, allowed: BadShares) -> str | None:
+    counts, findings = judged.counts, judged.findings
     broken = Counter(rule for rules in findings.appointments.values() for rule in rules)
-    if counts["rejected"] > max_bad_share * counts["rows"]:
-        return _too_many("rows", counts["rejected"], counts["rows"], max_bad_share, broken)
+    if counts["rejected"] > allowed.rows * counts["rows"]:
+        return _too_many("rows", counts["rejected"], counts["rows"], allowed.rows, broken)
     bad = Counter(rule for found in findings.contacts.values() for rules in found.values() for rule in rules)
-    if counts["addresses_left_out"] > max_bad_share * counts["addresses"]:
-        return _too_many("addresses", counts["addresses_left_out"], counts["addresses"], max_bad_share, bad)
+    if counts["addresses_left_out"] > allowed.addresses * counts["addresses"]:
+        return _too_many("addresses", counts["addresses_left_out"], counts["addresses"], allowed.addresses, bad)
     return None
 
 
@@ -128,6 +148,6 @@ def _too_many(what: str, bad: int, of: int, limit: float, broken: Counter[str]) 
     return f"{bad} of {of} {what} broke a rule ({bad / of:.1%}, the limit is {limit:.1%}): {rules}"
 
 
-def _hold(database: Database, *, run_id: str, reason: str, counts: dict[str, int], clock: Clock) -> None:
+def _hold(database: Database, *, run_id: str, reason: str, clock: Clock) -> None:
     with database.transaction() as transaction:
-        settle_run(transaction, run_id=run_id, status="held", now=clock(), reason=reason, counts=counts)
+        settle_run(transaction, run_id=run_id, status="held", now=clock(), reason=reason)

@@ -11,7 +11,7 @@ from carenotify.config import Settings
 from carenotify.domain.clock import Clock
 from carenotify.errors import SourceError
 from carenotify.journeys.accept_event import EventAcceptor
-from carenotify.journeys.check_load import check_load
+from carenotify.journeys.check_load import BadShares, check_load
 from carenotify.journeys.close_load import close_load
 from carenotify.journeys.fetch_day import fetch_day
 from carenotify.journeys.fetch_missing import fetch_missing
@@ -44,7 +44,8 @@ def ingest_appointments(
         _fetch(database, source, run_id=run_id, days=wanted, clock=clock)
         fetch_missing(database, source, run_id=run_id, timezone=settings.timezone, clock=clock)
         docs_path = Path(settings.data_docs_path)
-        check_load(database, run_id=run_id, max_bad_share=settings.max_bad_share, docs_path=docs_path, clock=clock)
+        allowed = BadShares(settings.max_bad_share, settings.max_bad_address_share)
+        check_load(database, run_id=run_id, allowed=allowed, docs_path=docs_path, clock=clock)
         return load_appointments(
             database, run_id=run_id, max_changes=settings.max_changes_per_load, acceptor=acceptor, clock=clock
         )

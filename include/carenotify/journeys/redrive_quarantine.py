@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from carenotify.domain.clock import Clock
 from carenotify.domain.window import local_day
 from carenotify.journeys.accept_event import EventAcceptor
-from carenotify.journeys.check_load import check_load
+from carenotify.journeys.check_load import BadShares, check_load
 from carenotify.journeys.load_appointments import load_appointments
 from carenotify.journeys.start_load import start_load
 from carenotify.storage.database import Database
@@ -16,7 +16,7 @@ from carenotify.storage.quarantine import open_rows
 from carenotify.storage.staging import stage_rows
 
 # Most of these rows are expected to be bad still: they stay where they are, and hold nothing back.
-_ALL_MAY_BE_BAD = 1.0
+_ALL_MAY_BE_BAD = BadShares(rows=1.0, addresses=1.0)
 
 
 def redrive_quarantine(
@@ -39,5 +39,5 @@ def redrive_quarantine(
     with database.transaction() as transaction:
         rows = open_rows(transaction, database.sealer, run_id=run_id)
         stage_rows(transaction, database.sealer, run_id=redrive_id, part="quarantine", rows=rows)
-    check_load(database, run_id=redrive_id, max_bad_share=_ALL_MAY_BE_BAD, docs_path=docs_path, clock=clock)
+    check_load(database, run_id=redrive_id, allowed=_ALL_MAY_BE_BAD, docs_path=docs_path, clock=clock)
     return load_appointments(database, run_id=redrive_id, max_changes=max_changes, acceptor=acceptor, clock=clock)

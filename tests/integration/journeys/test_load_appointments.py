@@ -248,6 +248,15 @@ def test_a_load_whose_addresses_are_all_broken_is_held(loads: Loads, source: Scr
         loads.run("r1")
 
 
+def test_bad_addresses_are_measured_by_a_limit_of_their_own(loads: Loads, source: ScriptedSource) -> None:
+    source.says(make_row(patient=make_patient(contacts=[SourceContact("phone", "0151/abc"), PHONE, MAIL])))
+    loads.max_bad_share, loads.max_bad_address_share = 0.0, 0.4
+    assert loads.run("r1")["addresses_left_out"] == 1
+    loads.max_bad_address_share = 0.3
+    with pytest.raises(LoadHeldError, match=r"1 of 3 addresses broke a rule \(33.3%, the limit is 30.0%\)"):
+        loads.run("r2")
+
+
 def test_a_held_load_can_be_thrown_away(loads: Loads, source: ScriptedSource, clock: SetClock) -> None:
     source.says(make_row(status="confirmed"))
     with pytest.raises(LoadHeldError):
