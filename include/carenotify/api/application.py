@@ -15,6 +15,7 @@ from carenotify.api.limits import Limits
 from carenotify.api.openapi import openapi
 from carenotify.api.readiness import readiness_of
 from carenotify.api.routes.data_docs import data_docs
+from carenotify.api.routes.events import events
 from carenotify.api.routes.health import health
 from carenotify.api.routes.keys import keys
 from carenotify.api.routes.pauses import pausing
@@ -24,7 +25,7 @@ from carenotify.app import App
 from carenotify.journeys.recognise_key import recognise_key
 
 PREFIX = "/carenotify/v1"
-_BLUEPRINTS = (health, openapi, pausing, keys, reports, data_docs)
+_BLUEPRINTS = (health, openapi, events, pausing, keys, reports, data_docs)
 
 
 class _Json(JSONProvider):

@@ -9,7 +9,7 @@ from werkzeug.exceptions import BadRequest
 
 from carenotify.api.authentication import Caller
 from carenotify.api.endpoint import Endpoint, endpoint_of
-from carenotify.api.problems import FieldProblem, ProblemError
+from carenotify.api.problems import ProblemError, wrong_field
 from carenotify.api.wiring import wiring
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -81,8 +81,7 @@ def _check_body(endpoint: Endpoint) -> None:
     except BadRequest:
         raise ProblemError(HTTPStatus.BAD_REQUEST, "The body is not JSON in UTF-8 (RFC 8259).") from None
     if not isinstance(body, dict):
-        wrong = [FieldProblem(field="body", message="Input should be an object")]
-        raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "Some fields are missing or wrong.", errors=wrong)
+        raise wrong_field("body", "Input should be an object")
 
 
 def _too_large() -> ProblemError:

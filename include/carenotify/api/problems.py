@@ -12,7 +12,13 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from carenotify.errors import BrokerError, CarenotifyError, DatabaseUnavailableError, NotFoundError
+from carenotify.errors import (
+    BrokerError,
+    CarenotifyError,
+    DatabaseUnavailableError,
+    EventConflictError,
+    NotFoundError,
+)
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +65,11 @@ class ProblemError(CarenotifyError):
 
 _OURS: dict[type[CarenotifyError], tuple[HTTPStatus, str, Mapping[str, str]]] = {
     NotFoundError: (HTTPStatus.NOT_FOUND, "There is nothing with that id.", {}),
+    EventConflictError: (
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "This event_id, or this Idempotency-Key, came before with another body. Nothing was changed.",
+        {},
+    ),
     DatabaseUnavailableError: (HTTPStatus.SERVICE_UNAVAILABLE, "The database cannot be used just now.", _TRY_AGAIN),
     BrokerError: (HTTPStatus.SERVICE_UNAVAILABLE, "The broker cannot be used just now.", _TRY_AGAIN),
 }
@@ -78,6 +89,12 @@ def invalid(error: ValidationError) -> ProblemError:
     return ProblemError(
         HTTPStatus.UNPROCESSABLE_ENTITY, "Some fields are missing or wrong.", errors=[_field(each) for each in found]
     )
+
+
+def wrong_field(name: str, message: str) -> ProblemError:
+    """422 for one field, found wrong by something that its model cannot know."""
+    wrong = [FieldProblem(field=name, message=message)]
+    return ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "Some fields are missing or wrong.", errors=wrong)
 
 
 def _field(error: ErrorDetails) -> FieldProblem:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from carenotify.domain.appointment import Appointment, AppointmentStatus
+from carenotify.domain.appointment import Appointment, AppointmentStatus, Venue
 from carenotify.domain.kinds import BOOKED, CANCELLED, RESCHEDULED, VENUE_CHANGED, Kind
 
 
@@ -35,6 +35,10 @@ KIND_OF: dict[EventType, Kind] = {
     EventType.CANCELLED: CANCELLED,
     EventType.BOOKED: BOOKED,
 }
+
+
+# Ids of the events that we make ourselves, from loads and FHIR hooks. Senders of events keep away from them.
+RESERVED_IDS = ("load:", "fhir:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,3 +91,13 @@ def type_of_change(old: Appointment, new: Appointment) -> EventType | None:
     if new.start != old.start:
         return EventType.RESCHEDULED
     return EventType.VENUE_CHANGED if new.venue.key != old.venue.key else None
+
+
+def same_place(told: Venue, known: Venue) -> Venue:
+    """The venue as it is known, when what was told means the same place; else as told.
+
+    Senders of events know venues by name, FHIR references may hold no more than the Location's id.
+    """
+    same_name = told.name == known.name and None in (told.location_id, known.location_id)
+    only_id = told.name == told.location_id == known.location_id
+    return known if same_name or only_id else told

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from carenotify.domain.appointment import Appointment
 from carenotify.domain.clock import Clock
-from carenotify.domain.event import KIND_OF, ChangeEvent, EventOutcome, Known, standing_against, type_of_change
+from carenotify.domain.event import (
+    KIND_OF,
+    ChangeEvent,
+    EventOutcome,
+    Known,
+    same_place,
+    standing_against,
+    type_of_change,
+)
 from carenotify.domain.kinds import Kind
-from carenotify.errors import EventConflictError
+from carenotify.errors import DeadlockError, EventConflictError
 from carenotify.journeys.announce_change import Announcement, Change, ChangeAnnouncer
 from carenotify.storage import change_events
 from carenotify.storage.database import Database, Transaction
+
+# A load and an event can wait for each other's rows, and PostgreSQL then ends one of them.
+_TRIES = 3
 
 CHANGE_KINDS = tuple(kind.name for kind in KIND_OF.values())
 
@@ -43,6 +55,9 @@ class EventAcceptor:
 
         Raises EventConflictError when the id is known with another body.
         """
+        for _ in range(_TRIES - 1):
+            with suppress(DeadlockError), self.database.transaction() as transaction:
+                return self.accept_within(transaction, event, body=body)
         with self.database.transaction() as transaction:
             return self.accept_within(transaction, event, body=body)
 
@@ -50,7 +65,7 @@ class EventAcceptor:
         """The same, in a transaction that is open already."""
         sealer = self.database.sealer
         body_hash = sealer.fingerprint(dict(body))
-        change_events.take_turns(transaction, event.appointment.id)
+        change_events.take_turns(transaction, event.appointment)
         if not change_events.add(
             transaction, event, body=dict(body), body_hash=body_hash, now=self.clock(), sealer=sealer
         ):
@@ -78,12 +93,14 @@ class EventAcceptor:
 
     def _apply(self, transaction: Transaction, event: ChangeEvent) -> Announcement:
         known = change_events.known(transaction, event.appointment.id)
+        event = _with_known_venue(event, known)
         standing = standing_against(event, known)
         if standing is EventOutcome.IGNORED_STALE:
             return Announcement(standing)
         if standing is EventOutcome.ALREADY_KNOWN:
             told = change_events.told_by(transaction, event.appointment, kinds=CHANGE_KINDS)
-            if told:
+            # A hook says how things stand, and may come for a change that patients are not told of.
+            if told or event.source == "fhir":
                 return Announcement(standing, notification_ids=tuple(told))
         change_events.set_appointment(transaction, event.appointment, known_at=event.occurred_at)
         change = Change(event.event_id, _kind(event, known), _old(event, known), event.appointment)
@@ -104,6 +121,13 @@ def _again(transaction: Transaction, event_id: str, body_hash: bytes) -> Accepte
     if earlier is None or earlier.body_hash != body_hash:
         raise EventConflictError(f"event {event_id} is known with another body")
     return Accepted(event_id, earlier.outcome, earlier.reason, earlier.notification_ids)
+
+
+def _with_known_venue(event: ChangeEvent, known: Known | None) -> ChangeEvent:
+    if known is None:
+        return event
+    venue = same_place(event.appointment.venue, known.appointment.venue)
+    return replace(event, appointment=replace(event.appointment, venue=venue))
 
 
 def _kind(event: ChangeEvent, known: Known | None) -> Kind:

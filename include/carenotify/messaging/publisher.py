@@ -70,10 +70,11 @@ class Publisher:
         return set(batch.confirmed)
 
     def close(self) -> None:
-        """Close the connection, when one was opened. Whoever waits for it gets a BrokerError at once."""
-        if self._started:
-            self._ready.set()
-            self._link.stop()
+        """Close the connection for good. Whoever waits for it, or comes later, gets a BrokerError at once."""
+        with self._start:
+            self._started = True  # so that nobody opens one any more
+        self._ready.set()
+        self._link.stop()
 
     def _connect(self) -> None:
         with self._start:

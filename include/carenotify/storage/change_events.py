@@ -24,6 +24,11 @@ class StoredEvent:
     notification_ids: tuple[UUID, ...]
 
 
+_TAKE_TURNS = """
+SELECT pg_advisory_xact_lock(hashtextextended('patient ' || %(patient_id)s, 0)),
+       pg_advisory_xact_lock(hashtextextended('appointment ' || %(appointment_id)s, 0))
+"""
+
 _ADD = """
 INSERT INTO change_events (event_id, type, source, appointment_id, occurred_at, received_at, body_hash, sealed_body)
 VALUES (%(event_id)s, %(type)s, %(source)s, %(appointment_id)s, %(occurred_at)s, %(now)s, %(body_hash)s,
@@ -66,9 +71,12 @@ ORDER BY n.id
 """
 
 
-def take_turns(transaction: Transaction, appointment_id: str) -> None:
-    """Wait until no other event of this appointment is being taken in; also when there is no row of it to lock."""
-    transaction.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (appointment_id,))
+def take_turns(transaction: Transaction, appointment: Appointment) -> None:
+    """Wait until no other event of this appointment, or of its patient, whose digests tell of several, is taken in.
+
+    Also when there is no row yet that could be locked.
+    """
+    transaction.execute(_TAKE_TURNS, {"patient_id": appointment.patient_id, "appointment_id": appointment.id})
 
 
 def add(

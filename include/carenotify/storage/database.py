@@ -12,7 +12,7 @@ import psycopg
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from carenotify.errors import DatabaseUnavailableError, StorageError
+from carenotify.errors import DatabaseUnavailableError, DeadlockError, StorageError
 from carenotify.storage.sealed import Sealer
 
 Transaction = psycopg.Connection[TupleRow]
@@ -68,6 +68,8 @@ class Database:
         try:
             with self._open_pool().connection(timeout=timeout_seconds) as connection:
                 yield connection
+        except psycopg.errors.DeadlockDetected:
+            raise DeadlockError("two transactions waited for each other, and this one was ended") from None
         except _PASSING as error:
             raise DatabaseUnavailableError(f"{self._place} cannot be used just now ({type(error).__name__})") from None
         except psycopg.Error as error:
