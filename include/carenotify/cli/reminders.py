@@ -38,7 +38,7 @@ def remind(asked: datetime | None, *, dry_run: bool) -> None:
 def report(asked: datetime | None, *, as_json: bool) -> None:
     """Tell what became of the reminders that were planned on a day."""
     with closing(build_app()) as app:
-        told = report_delivery(_day(asked, app), database=app.database, timezone=app.settings.timezone)
+        told = report_delivery(_day(asked, app), database=app.database, settings=app.settings)
     if as_json:
         click.echo(orjson.dumps(asdict(told) | {"reached_share": told.reached_share}))
     else:
@@ -55,6 +55,7 @@ def _show(told: DeliveryReport) -> None:
         "appointments due": told.appointments_due,
         "patient-days due": told.patient_days_due,
         "patient-days reached": f"{told.patient_days_reached} ({share})",
+        "patient-days untold": told.untold,
         "notifications": told.notifications,
         "by channel": told.by_channel,
         "by status": told.by_status,

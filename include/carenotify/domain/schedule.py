@@ -91,6 +91,8 @@ _NOT_TOLD = {
     AppointmentStatus.PENDING: "not_booked",
     AppointmentStatus.WAITLIST: "not_booked",
 }
+# Reasons that lie in an appointment; all others lie in its patient, and hold for whatever else the day has for them.
+REASONS_OF_APPOINTMENTS = frozenset({*_NOT_TOLD.values(), "past"})
 
 
 def plan_digests(candidates: Iterable[Candidate], rules: ReminderRules) -> Plan:

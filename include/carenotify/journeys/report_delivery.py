@@ -4,25 +4,30 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import date
-from zoneinfo import ZoneInfo
+from datetime import date, timedelta
 
+from carenotify.config import Settings
 from carenotify.domain.window import day_bounds
 from carenotify.storage import delivery_report
 from carenotify.storage.database import Database
+from carenotify.storage.delivery_report import ReportedDay
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryReport:
-    """Due: what should be told, once skips with a reason are taken away. Reached: told by at least one notification.
+    """Due: what the day's plan should tell, once skips with a reason are taken away, whether it did or not.
 
-    `notification_ids` says of each notification its channel and status, so that receivers can be compared with it.
+    Reached: told by at least one notification that was taken. `untold`: patient-days with an appointment that neither a
+    notification nor a reason accounts for; it should be 0 once the plan was made. `notification_ids` says of each
+    notification its channel, status, patient and the appointments' day, so that receivers can be compared with it.
     """
 
     day: str
     appointments_due: int
     patient_days_due: int
     patient_days_reached: int
+    untold: int
+    appointments_untold: int
     notifications: int
     by_channel: dict[str, int]
     by_status: dict[str, int]
@@ -39,28 +44,44 @@ class DeliveryReport:
         return self.patient_days_reached / self.patient_days_due if self.patient_days_due else None
 
 
-def report_delivery(day: date, *, database: Database, timezone: ZoneInfo) -> DeliveryReport:
+def report_delivery(day: date, *, database: Database, settings: Settings) -> DeliveryReport:
     """The report of the reminders that were planned on a local day."""
-    since, until = day_bounds(day, timezone)
+    reported = _reported(day, settings)
     with database.transaction() as transaction:
-        due, patient_days, reached = delivery_report.reminded(
-            transaction, since=since, until=until, timezone=timezone.key
-        )
-        rows = delivery_report.notifications(transaction, since=since, until=until)
+        due = delivery_report.due(transaction, reported)
+        rows = delivery_report.notifications(transaction, reported)
         skipped = delivery_report.skipped(transaction, day)
-        rejected, left_out = delivery_report.quarantined(transaction, since=since, until=until)
+        rejected, left_out = delivery_report.quarantined(transaction, since=reported.since, until=reported.until)
     return DeliveryReport(
         day=day.isoformat(),
-        appointments_due=due,
-        patient_days_due=patient_days,
-        patient_days_reached=reached,
+        appointments_due=due.appointments,
+        patient_days_due=due.patient_days,
+        patient_days_reached=due.patient_days_reached,
+        untold=due.patient_days_untold,
+        appointments_untold=due.appointments_untold,
         notifications=len(rows),
-        by_channel=dict(Counter(channel for _, channel, *_ in rows)),
-        by_status=dict(Counter(status for _, _, status, *_ in rows)),
-        by_reason=dict(Counter(reason for *_, reason, _ in rows if reason is not None)),
-        possible_duplicates=sum(possible for *_, possible in rows),
+        by_channel=dict(Counter(row.channel for row in rows)),
+        by_status=dict(Counter(row.status for row in rows)),
+        by_reason=dict(Counter(row.reason for row in rows if row.reason is not None)),
+        possible_duplicates=sum(row.possible_duplicate for row in rows),
         skipped=skipped,
         quarantined=rejected,
         addresses_left_out=left_out,
-        notification_ids={str(row[0]): {"channel": row[1], "status": row[2]} for row in rows},
+        notification_ids={
+            str(row.id): {
+                "channel": row.channel,
+                "status": row.status,
+                "patient_id": row.patient_id,
+                "appointment_day": row.appointment_day,
+            }
+            for row in rows
+        },
     )
+
+
+def _reported(day: date, settings: Settings) -> ReportedDay:
+    since, until = day_bounds(day, settings.timezone)
+    opens, closes = settings.send_window.bounds(day, settings.timezone)
+    days_before = settings.reminder_days_before
+    horizon = day_bounds(day + timedelta(days=days_before), settings.timezone)[1]
+    return ReportedDay(day, settings.timezone.key, since, until, opens, closes, horizon, days_before)

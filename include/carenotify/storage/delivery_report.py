@@ -2,27 +2,67 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
-from typing import Any
+from uuid import UUID
 
+from carenotify.domain.schedule import REASONS_OF_APPOINTMENTS
 from carenotify.storage.database import Transaction
 
-_REMINDED = """
-SELECT count(DISTINCT l.appointment_id),
-       count(DISTINCT (n.patient_id, (a.start_at AT TIME ZONE %(timezone)s)::date)),
-       count(DISTINCT (n.patient_id, (a.start_at AT TIME ZONE %(timezone)s)::date))
-           FILTER (WHERE n.status IN ('sent', 'delivered'))
-FROM notifications n
-JOIN notification_appointments l ON l.notification_id = n.id
-JOIN appointments a ON a.id = l.appointment_id
-WHERE n.kind = 'reminder' AND n.created_at >= %(since)s AND n.created_at < %(until)s AND n.status <> 'superseded'
+# Untold is found from the appointments, not from what was planned, so that one that the plan overlooked shows: booked
+# before the window closed, with no notification that tells it as it stands, and no reason for that.
+_DUE = """
+WITH told AS (
+    SELECT l.appointment_id, n.patient_id, (a.start_at AT TIME ZONE %(timezone)s)::date AS appointment_day,
+           n.status IN ('sent', 'delivered') AS reached
+    FROM notifications n
+    JOIN notification_appointments l ON l.notification_id = n.id
+    JOIN appointments a ON a.id = l.appointment_id
+    WHERE n.kind = 'reminder' AND n.created_at >= %(since)s AND n.created_at < %(until)s AND n.status <> 'superseded'
+),
+untold AS (
+    SELECT a.id, COALESCE(p.merged_into, a.patient_id), (a.start_at AT TIME ZONE %(timezone)s)::date
+    FROM appointments a
+    LEFT JOIN patients p ON p.id = a.patient_id
+    WHERE a.status = 'booked' AND a.start_at < %(horizon)s AND a.updated_at < %(closes)s
+      AND a.start_at >= COALESCE(
+        (SELECT min(n.created_at) FROM notifications n
+         WHERE n.kind = 'reminder' AND n.created_at >= %(since)s AND n.created_at < %(until)s), %(opens)s)
+      AND NOT EXISTS (
+        SELECT FROM notification_appointments l
+        JOIN notifications n ON n.id = l.notification_id
+        WHERE l.appointment_id = a.id AND l.content_hash = a.content_hash
+          AND (n.kind = 'reminder' OR n.created_at >= a.start_at - make_interval(days => %(days_before)s + 1))
+          AND n.created_at < %(until)s AND n.status NOT IN ('superseded', 'cancelled'))
+      AND NOT EXISTS (
+        SELECT FROM reminder_skips s
+        WHERE s.day = %(day)s AND s.patient_id IN (a.patient_id, p.merged_into)
+          AND s.appointment_day = (a.start_at AT TIME ZONE %(timezone)s)::date
+          AND s.reason <> ALL(%(reasons_of_appointments)s))
+      AND NOT EXISTS (
+        SELECT FROM change_events e
+        WHERE e.appointment_id = a.id AND e.outcome = 'not_told' AND e.received_at >= %(since)s)
+),
+due (appointment_id, patient_id, appointment_day, reached, untold) AS (
+    SELECT *, false FROM told UNION ALL SELECT *, false, true FROM untold
+)
+SELECT count(DISTINCT appointment_id),
+       count(DISTINCT (patient_id, appointment_day)),
+       count(DISTINCT (patient_id, appointment_day)) FILTER (WHERE reached),
+       count(DISTINCT appointment_id) FILTER (WHERE untold),
+       count(DISTINCT (patient_id, appointment_day)) FILTER (WHERE untold)
+FROM due
 """
 
 _NOTIFICATIONS = """
-SELECT id, channel, status, reason, possible_duplicate
-FROM notifications
-WHERE kind = 'reminder' AND created_at >= %(since)s AND created_at < %(until)s
-ORDER BY id
+SELECT n.id, n.channel, n.status, n.reason, n.possible_duplicate, n.patient_id,
+       (SELECT COALESCE(min(a.start_at AT TIME ZONE %(timezone)s)::date::text, '')
+        FROM notification_appointments l
+        JOIN appointments a ON a.id = l.appointment_id
+        WHERE l.notification_id = n.id)
+FROM notifications n
+WHERE n.kind = 'reminder' AND n.created_at >= %(since)s AND n.created_at < %(until)s
+ORDER BY n.id
 """
 
 _SKIPPED = (
@@ -36,15 +76,57 @@ WHERE quarantined_at >= %(since)s AND quarantined_at < %(until)s AND resolved_at
 """
 
 
-def reminded(transaction: Transaction, *, since: datetime, until: datetime, timezone: str) -> tuple[int, int, int]:
-    """Of the reminders made in [since, until): appointments, patient-days, and patient-days that were reached."""
-    row = transaction.execute(_REMINDED, {"since": since, "until": until, "timezone": timezone}).fetchone()
-    return (0, 0, 0) if row is None else (row[0], row[1], row[2])
+@dataclass(frozen=True, slots=True)
+class ReportedDay:
+    """A local day [since, until), its window, and the end of what its plan looks at: appointments before `horizon`."""
+
+    day: date
+    timezone: str
+    since: datetime
+    until: datetime
+    opens: datetime
+    closes: datetime
+    horizon: datetime
+    days_before: int
 
 
-def notifications(transaction: Transaction, *, since: datetime, until: datetime) -> list[tuple[Any, ...]]:
-    """Id, channel, status, reason and whether it may have been sent twice, of each reminder made in [since, until)."""
-    return transaction.execute(_NOTIFICATIONS, {"since": since, "until": until}).fetchall()
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Appointments and patient-days that were to be told, those that were reached, and those that were forgotten.
+
+    A patient-day is untold when any appointment of it is.
+    """
+
+    appointments: int
+    patient_days: int
+    patient_days_reached: int
+    appointments_untold: int
+    patient_days_untold: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReminderRow:
+    """One reminder of the day; `appointment_day` (ISO 8601) is the day that it tells about."""
+
+    id: UUID
+    channel: str
+    status: str
+    reason: str | None
+    possible_duplicate: bool
+    patient_id: str
+    appointment_day: str
+
+
+def due(transaction: Transaction, reported: ReportedDay) -> Due:
+    """Due is told by a reminder made that day, or untold: neither told by anything nor skipped for a reason."""
+    parameters = asdict(reported) | {"reasons_of_appointments": list(REASONS_OF_APPOINTMENTS)}
+    row = transaction.execute(_DUE, parameters).fetchone()
+    return Due(*(row or (0, 0, 0, 0, 0)))
+
+
+def notifications(transaction: Transaction, reported: ReportedDay) -> list[ReminderRow]:
+    """Every reminder that was made that day."""
+    return [ReminderRow(*row) for row in transaction.execute(_NOTIFICATIONS, asdict(reported))]
 
 
 def skipped(transaction: Transaction, day: date) -> dict[str, int]:

@@ -15,7 +15,7 @@ IN_THREE_DAYS = NOON + timedelta(days=3, hours=2)
 
 
 def report(app: App, day: date = TODAY) -> DeliveryReport:
-    return report_delivery(day, database=app.database, timezone=app.settings.timezone)
+    return report_delivery(day, database=app.database, settings=app.settings)
 
 
 @pytest.fixture
@@ -66,14 +66,69 @@ def test_a_bounce_reached_nobody_and_a_receipt_did(app: App, ward: Hospital) -> 
     assert report(app).patient_days_reached == 1
 
 
+def seen_in_the_morning(ward: Hospital) -> None:
+    """All appointments were known before the window closed."""
+    ward.query("UPDATE appointments SET updated_at = %s RETURNING 1", NOON - timedelta(hours=2))
+
+
+def test_what_the_plan_overlooked_is_due_and_untold(app: App, ward: Hospital) -> None:
+    """Counted from the appointments: were it counted from what was planned, nothing could ever be missing."""
+    ward.query("DELETE FROM notification_appointments WHERE appointment_id = 'b1' RETURNING 1")
+    ward.query("DELETE FROM reminder_skips WHERE patient_id = 'silent' RETURNING 1")
+    seen_in_the_morning(ward)
+    told = report(app)
+    assert (told.appointments_due, told.appointments_untold) == (4, 2)
+    assert (told.patient_days_due, told.untold) == (3, 2)
+    ward.query("UPDATE notifications SET status = 'sent' WHERE patient_id = 'anna' RETURNING 1")
+    assert report(app).reached_share == pytest.approx(1 / 3)
+
+
+def test_a_plan_that_never_ran_leaves_everybody_untold(app: App, hospital: Hospital) -> None:
+    hospital.add_patient("anna")
+    hospital.add_appointment("a1", "anna")
+    hospital.add_appointment("far", "anna", start=NOON + timedelta(days=4))
+    hospital.add_appointment("over", "anna", start=NOON - timedelta(hours=1))
+    hospital.add_appointment("off", "anna", status="cancelled")
+    seen_in_the_morning(hospital)
+    told = report(app)
+    assert (told.appointments_due, told.appointments_untold, told.untold) == (1, 1, 1)
+    assert told.reached_share == 0
+
+
+def test_the_reason_of_one_appointment_does_not_hide_another_of_that_day(app: App, hospital: Hospital) -> None:
+    hospital.add_patient("anna")
+    hospital.add_appointment("off", "anna", status="cancelled")
+    app.reminder_planner.plan(TODAY)
+    hospital.add_appointment("a1", "anna")
+    seen_in_the_morning(hospital)
+    assert (report(app).skipped, report(app).untold) == ({"cancelled": 1}, 1)
+
+
+def test_what_was_told_on_an_earlier_day_is_not_due_again(app: App, ward: Hospital, clock: SetClock) -> None:
+    seen_in_the_morning(ward)
+    clock.advance(days=1)
+    app.reminder_planner.plan(TODAY + timedelta(days=1))
+    told = report(app, TODAY + timedelta(days=1))
+    assert (told.appointments_due, told.untold) == (0, 0)
+
+
+def test_what_was_booked_after_the_window_is_due_on_the_next_day(app: App, hospital: Hospital) -> None:
+    hospital.add_patient("late")
+    hospital.add_appointment("l1", "late")
+    hospital.query("UPDATE appointments SET updated_at = %s RETURNING 1", NOON + timedelta(hours=4))
+    assert report(app).untold == 0
+    assert report(app, TODAY + timedelta(days=1)).untold == 1
+
+
 def test_possible_duplicates_are_counted(app: App, ward: Hospital) -> None:
     ward.query("UPDATE notifications SET possible_duplicate = channel = 'email' RETURNING 1")
     assert report(app).possible_duplicates == 1
 
 
 def test_every_notification_is_named_so_that_receivers_can_be_compared(app: App, ward: Hospital) -> None:
-    rows = ward.query("SELECT id::text, channel, status FROM notifications")
-    assert report(app).notification_ids == {row[0]: {"channel": row[1], "status": row[2]} for row in rows}
+    rows = ward.query("SELECT id::text, channel, status, patient_id, '2026-11-27' FROM notifications")
+    names = ("channel", "status", "patient_id", "appointment_day")
+    assert report(app).notification_ids == {row[0]: dict(zip(names, row[1:], strict=True)) for row in rows}
 
 
 def test_what_was_replaced_is_shown_and_not_due_twice(app: App, ward: Hospital) -> None:

@@ -33,6 +33,8 @@ class Report(BaseModel):
     appointments_due: int
     patient_days_due: int
     patient_days_reached: int
+    untold: int
+    appointments_untold: int
     reached_share: float | None
     notifications: int
     by_channel: dict[str, int]
@@ -51,7 +53,7 @@ def get_delivery_report(query: Asked) -> Report:
     """Tell what became of the reminders that were planned on a day."""
     app = wiring().app
     day = query.date or local_day(app.clock(), app.settings.timezone)
-    report = Report.model_validate(report_delivery(day, database=app.database, timezone=app.settings.timezone))
+    report = Report.model_validate(report_delivery(day, database=app.database, settings=app.settings))
     if Scope.NOTIFICATIONS_READ in caller().scopes:
         return report
     return report.model_copy(update={"notification_ids": None})
