@@ -20,6 +20,7 @@ from carenotify.domain.wording import Hospital
 from carenotify.errors import SettingsError
 from carenotify.journeys.accept_event import EventAcceptor
 from carenotify.journeys.announce_change import ChangeAnnouncer
+from carenotify.journeys.complete_contacts import ContactCompleter
 from carenotify.journeys.deliver_batch import Deliverer
 from carenotify.journeys.plan_reminders import ReminderPlanner
 from carenotify.journeys.publish_at_once import PromptPublisher
@@ -148,6 +149,11 @@ class App:
     def event_acceptor(self) -> EventAcceptor:
         """Takes in change events."""
         return EventAcceptor(self.database, ChangeAnnouncer(self.settings, self.sealer), self.clock)
+
+    @cached_property
+    def contact_completer(self) -> ContactCompleter:
+        """Completes notifications whose patient nobody had copied."""
+        return ContactCompleter(self.database, lambda: self.source, self.settings, self.clock)
 
     @cached_property
     def due_publisher(self) -> DuePublisher:

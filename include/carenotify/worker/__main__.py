@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -19,10 +19,13 @@ from carenotify.errors import CarenotifyError, SettingsError
 from carenotify.logs import configure_logging, place_of
 from carenotify.worker.channel_worker import ChannelWorker
 from carenotify.worker.health import HealthServer
+from carenotify.worker.periodic import Periodic
 from carenotify.worker.relay_loop import RelayLoop
 
 log = logging.getLogger(__name__)
 
+# How often patients whom only an event spoke of are asked for.
+_CONTACT_SECONDS = 1.0
 _DATABASE_SECONDS = 2.0
 
 
@@ -72,6 +75,15 @@ def end_with_thread(died: threading.ExceptHookArgs) -> None:
     os._exit(1)
 
 
+def _loops(app: App, workers: Sequence[ChannelWorker]) -> list[Periodic]:
+    relay = RelayLoop(
+        relay=app.relay, database=app.database, workers=workers, interval_seconds=app.settings.relay_interval_seconds
+    )
+    if app.settings.patient_api_url is None:
+        return [relay]
+    return [relay, Periodic("contacts", app.contact_completer.complete, interval_seconds=_CONTACT_SECONDS)]
+
+
 def _run(app: App, channels: tuple[Channel, ...], *, health_host: str, health_port: int, relay: bool) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -94,16 +106,14 @@ def _run(app: App, channels: tuple[Channel, ...], *, health_host: str, health_po
     health.start()
     for worker in workers:
         worker.start()
-    sweeper = RelayLoop(
-        relay=app.relay, database=app.database, workers=workers, interval_seconds=app.settings.relay_interval_seconds
-    )
-    if relay:
-        sweeper.start()
+    loops = _loops(app, workers) if relay else []
+    for loop in loops:
+        loop.start()
     log.info("delivering %s; health on port %d", ", ".join(channels), health.port)
     stop.wait()
     log.info("draining")
-    if relay:
-        sweeper.stop()
+    for loop in loops:
+        loop.stop()
     with ThreadPoolExecutor(len(workers)) as drains:
         list(drains.map(ChannelWorker.drain, workers))
     health.stop()

@@ -1,0 +1,38 @@
+"""A thread that does something again and again."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from carenotify.errors import BrokerError, SourceError, StorageError
+
+log = logging.getLogger(__name__)
+
+
+class Periodic:
+    """Acts every `interval_seconds` until stopped. A round that lacks a server is logged, and the next one goes on."""
+
+    def __init__(self, name: str, act: Callable[[], object], *, interval_seconds: float) -> None:
+        self._name = name
+        self._act = act
+        self._interval_seconds = interval_seconds
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name)
+
+    def start(self) -> None:
+        """Begin, in the background."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the round that is under way."""
+        self._stopping.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self._interval_seconds):
+            try:
+                self._act()
+            except (BrokerError, SourceError, StorageError) as error:
+                log.warning("%s goes on with its next round: %s", self._name, error)
