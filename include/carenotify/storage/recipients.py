@@ -23,15 +23,24 @@ class Recipient:
     refused_addresses: frozenset[str]
 
 
-# Of the surviving record, when the named one was merged into it. All null where nobody copied the patient yet.
+# Of the surviving record, when the named one was merged into it, with what was wished under any record of the person:
+# an opt-out, or a death, that was noted on another record counts. All null where nobody copied the patient yet.
 RECIPIENT_COLUMNS = """
-    p.id, p.sealed_contact, p.language, p.deceased, p.merged_into, COALESCE(q.channels, '{}'), q.language,
-    COALESCE(q.opted_out_channels, '{}'), COALESCE(q.opted_out_kinds, '{}'),
+    p.id, p.sealed_contact, p.language,
+    (SELECT bool_or(r.deceased) FROM patients r WHERE r.id = ANY(person.ids)), p.merged_into,
+    COALESCE(
+        (SELECT q.channels FROM preferences q WHERE q.patient_id = ANY(person.ids) AND q.channels <> '{}'
+         ORDER BY q.patient_id <> p.id, q.updated_at DESC LIMIT 1), '{}'),
+    (SELECT q.language FROM preferences q WHERE q.patient_id = ANY(person.ids) AND q.language IS NOT NULL
+     ORDER BY q.patient_id <> p.id, q.updated_at DESC LIMIT 1),
+    ARRAY(SELECT unnest(q.opted_out_channels) FROM preferences q WHERE q.patient_id = ANY(person.ids)),
+    ARRAY(SELECT unnest(q.opted_out_kinds) FROM preferences q WHERE q.patient_id = ANY(person.ids)),
     ARRAY(SELECT s.address_index FROM suppressions s WHERE s.address_index = ANY(p.address_indexes))
 """
+# OFFSET 0: the function is called once a row, and not once for each place that names its answer.
 RECIPIENT_JOINS = """
-    LEFT JOIN patients p ON p.id = COALESCE(named.merged_into, named.id)
-    LEFT JOIN preferences q ON q.patient_id = p.id
+    LEFT JOIN LATERAL (SELECT person_records(named.id) AS ids OFFSET 0) person ON true
+    LEFT JOIN patients p ON p.id = person.ids[1]
 """
 
 _BY_ID = f"SELECT {RECIPIENT_COLUMNS} FROM patients named {RECIPIENT_JOINS} WHERE named.id = %s"

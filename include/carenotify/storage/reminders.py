@@ -34,9 +34,9 @@ _TOLD = """
 
 SUPERSEDE = f"""
 WITH untold AS (
-    SELECT COALESCE(p.merged_into, a.patient_id) AS patient_id, (a.start_at AT TIME ZONE %(timezone)s)::date AS day
+    SELECT COALESCE((person_records(a.patient_id))[1], a.patient_id) AS patient_id,
+        (a.start_at AT TIME ZONE %(timezone)s)::date AS day
     FROM appointments a
-    LEFT JOIN patients p ON p.id = a.patient_id
     WHERE a.start_at >= %(since)s AND a.start_at < %(until)s AND a.status = 'booked' AND NOT EXISTS ({_TOLD})
       AND NOT {IN_QUARANTINE}
 ),

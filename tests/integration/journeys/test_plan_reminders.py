@@ -237,6 +237,62 @@ def test_an_appointment_of_a_merged_record_goes_to_the_surviving_one(app: App, h
     assert hospital.query("SELECT patient_id FROM notifications") == [("survivor",)]
 
 
+def test_records_that_were_merged_one_after_the_other_lead_to_the_last(app: App, hospital: Hospital) -> None:
+    hospital.add_patient("first", contacts=[], merged_into="second")
+    hospital.add_patient("second", contacts=[], merged_into="third")
+    hospital.add_patient("third", mail=None)
+    hospital.add_appointment("a1", "first")
+    app.reminder_planner.plan(TODAY)
+    assert hospital.query("SELECT patient_id FROM notifications") == [("third",)]
+    hospital.add_appointment("a2", "second", start=IN_THREE_DAYS + timedelta(hours=1))
+    again = app.reminder_planner.plan(TODAY)
+    assert (again.superseded, again.planned, again.patient_days) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("booked_under", ["old", "survivor"])
+@pytest.mark.parametrize("noted_on", ["old", "survivor"])
+def test_an_opt_out_on_any_record_of_a_person_holds_for_the_person(
+    app: App, hospital: Hospital, booked_under: str, noted_on: str
+) -> None:
+    hospital.add_patient("survivor")
+    hospital.add_patient("old", contacts=[], merged_into="survivor")
+    hospital.set_preferences("old" if noted_on == "survivor" else "survivor", opted_out_channels=["email"])
+    hospital.set_preferences(noted_on, opted_out_kinds=["reminder"])
+    hospital.add_appointment("a1", booked_under)
+    assert app.reminder_planner.plan(TODAY).skipped == {"opted_out": 1}
+    hospital.query("UPDATE preferences SET opted_out_kinds = '{}' RETURNING 1")
+    app.reminder_planner.plan(TODAY)
+    assert hospital.query("SELECT patient_id, channel FROM notifications") == [("survivor", "sms")]
+
+
+@pytest.mark.parametrize("booked_under", ["old", "survivor"])
+def test_a_death_noted_on_any_record_of_a_person_counts(app: App, hospital: Hospital, booked_under: str) -> None:
+    hospital.add_patient("survivor")
+    hospital.add_patient("old", contacts=[], merged_into="survivor", deceased=True)
+    hospital.add_appointment("a1", booked_under)
+    assert app.reminder_planner.plan(TODAY).skipped == {"deceased": 1}
+
+
+def test_what_was_wished_on_the_surviving_record_goes_before_the_old_ones(app: App, hospital: Hospital) -> None:
+    hospital.add_patient("survivor")
+    hospital.add_patient("old", contacts=[], merged_into="survivor")
+    hospital.set_preferences("old", channels=["email"])
+    hospital.add_appointment("a1", "old")
+    app.reminder_planner.plan(TODAY)
+    assert hospital.query("SELECT channel FROM notifications") == [("email",)]
+    hospital.set_preferences("survivor", channels=["sms"])
+    hospital.add_appointment("b1", "old", start=IN_THREE_DAYS - timedelta(days=1))
+    app.reminder_planner.plan(TODAY)
+    assert hospital.query("SELECT channel FROM notifications ORDER BY id") == [("email",), ("sms",)]
+
+
+def test_records_that_are_said_to_have_replaced_each_other_make_nobody_wait(app: App, hospital: Hospital) -> None:
+    hospital.add_patient("one", mail=None, merged_into="other")
+    hospital.add_patient("other", mail=None, merged_into="one")
+    hospital.add_appointment("a1", "one")
+    assert app.reminder_planner.plan(TODAY).planned == 1
+
+
 def test_a_patient_who_wants_sms_but_gave_only_a_mail_address_is_told_by_mail(app: App, hospital: Hospital) -> None:
     hospital.add_patient(phone=None)
     hospital.set_preferences(channels=["sms"])
