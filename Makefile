@@ -3,7 +3,7 @@ PYTHON ?= python3
 STACK = $(PYTHON) -m stack
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo down status clean test lint bench drill lock lock-check
+.PHONY: help up demo down status clean test lint bench lock lock-check
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -31,9 +31,6 @@ lint: ## format, rules, types and the direction of imports
 
 bench: ## the speed figures, as JSON lines
 	@$(STACK) bench $(ARGS)
-
-drill: ## the long fault drills
-	@$(STACK) drill $(ARGS)
 
 lock: ## compile the pinned, hashed requirements*.txt from requirements*.in
 	@$(STACK) lock

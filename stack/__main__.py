@@ -53,7 +53,6 @@ _COMMANDS: dict[str, Callable[[Checkout, list[str]], int]] = {
     "test": checks.run_pytest,
     "lint": lambda checkout, _words: checks.lint(checkout),
     "bench": checks.run_bench,
-    "drill": lambda checkout, words: checks.run_pytest(checkout, ["-m", "drill", "tests/drills", *words]),
     "lock": lambda checkout, words: checks.lock(checkout, check="--check" in words),
 }
 

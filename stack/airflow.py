@@ -35,6 +35,7 @@ def settings(
         "AIRFLOW__CORE__DAGS_FOLDER": str(checkout.root / "dags"),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(checkout.root / "plugins"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "120",  # a busy machine needs more than the usual 30 s
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "AIRFLOW__CORE__DEFAULT_TIMEZONE": timezone,
         "AIRFLOW__CORE__FERNET_KEY": credentials["airflow_fernet_key"],

@@ -1,4 +1,4 @@
-"""`make test`, `lint`, `bench`, `drill` and `lock`: the project's own tools, installed first when they are missing."""
+"""`make test`, `lint`, `bench` and `lock`: the project's own tools, installed first when they are missing."""
 
 from __future__ import annotations
 

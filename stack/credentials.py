@@ -23,7 +23,7 @@ _MAKERS: dict[str, Callable[[], str]] = {
     "airflow_secret_key": lambda: secrets.token_hex(32),
     "encryption_key": _fernet_key,
     "index_key": lambda: secrets.token_hex(32),
-    "api_key": lambda: f"cn_{secrets.token_hex(24)}",
+    "api_key": lambda: f"cn_{secrets.token_hex(5)}_{secrets.token_hex(24)}",
     "twilio_account_sid": lambda: f"AC{secrets.token_hex(16)}",
     "twilio_auth_token": lambda: secrets.token_hex(16),
 }

@@ -15,6 +15,8 @@ from typing import Any
 from stack import demo_report
 from stack.airflow_api import AirflowApi
 from stack.checkout import Checkout
+from stack.demo_changes import Changes, Posted
+from stack.demo_truth import Truth, compare
 from stack.errors import StackError
 from stack.loopback import get_json, open_local
 from stack.progress import say
@@ -23,6 +25,8 @@ from stack.up import up
 
 _DAG_SECONDS = 900
 _STALLED_SECONDS = 300
+_CHANGES_SECONDS = 120
+_DAYS_AHEAD = 3
 
 
 def demo(checkout: Checkout) -> int:
@@ -32,19 +36,28 @@ def demo(checkout: Checkout) -> int:
         system = up(checkout, demo=True)
     day = Day(system, demo_day(system.settings), seconds)
     day.import_preferences()
-    counts_before = day.counts()
-    before = demo_report.taken_before(day.report(), counts_before)
+    earlier = day.report()
+    before = demo_report.taken_before(earlier, day.counts())
     day.run("ingest_appointments", "ingest", offset=timedelta(), join=True)
     day.run("send_reminders", "send_reminders", offset=timedelta())
     day.wait_until_settled()
-    planned = day.report()["notifications"]
+    told = day.report()
     day.run("send_reminders", "send_reminders_again", offset=timedelta(milliseconds=1))
+    received = day.counts().keys() | before
+    truth = compare(day.truth(), report=told, received=received, before=set(earlier["notification_ids"]))
+    changes = day.post_changes(told, received)
     file = checkout.run / "demo-report.json"
     report = demo_report.write(
-        file, report=day.report(), counts=day.counts(), stats=day.stats(), seconds=seconds, before=before
+        file,
+        report=day.report() | truth,
+        counts=day.counts(),
+        stats=day.stats(),
+        seconds=seconds,
+        before=before,
+        changes=changes,
     )
     demo_report.show(report, system.settings, file)
-    _judge(report, planned)
+    _judge(report, told["notifications"])
     return 0
 
 
@@ -57,6 +70,16 @@ def _judge(report: demo_report.Report, planned: int) -> None:
         raise StackError(
             f"Lost: {report['lost']}, received twice: {report['duplicates']}; both should be 0. "
             f"Workers that were killed explain at most {known} of the latter."
+        )
+    if report["untold"]:
+        raise StackError(
+            f"Untold: {report['untold']} patient-days have neither a message nor a reason for having none."
+        )
+    if report["expected_without_message"] or report["told_against_expectation"]:
+        raise StackError(
+            f"The hospital expected {report['expected_patient_days']} patient-days to be told: "
+            f"{report['expected_without_message']} of them got no message, "
+            f"and {report['told_against_expectation']} got one that should have got none."
         )
     if not report["notifications"]:
         raise StackError("No notification was planned, so the demo has shown nothing.")
@@ -105,6 +128,28 @@ class Day:
                     raise StackError(f"Delivery stands still with {report['by_status']}; see the workers' logs.")
                 time.sleep(1)
             line.show("notifications", report["by_status"])
+
+    def truth(self) -> Truth:
+        """Who should be told of the days ahead, by the hospital's own word."""
+        days = [self.day + timedelta(days=number) for number in range(1, _DAYS_AHEAD + 1)]
+        return Truth.from_answers(get_json(f"{self._sandbox}/hospital/expected?day={day}") for day in days)
+
+    def post_changes(self, told: dict[str, Any], received: set[str]) -> Posted:
+        """Change appointments of the day ahead, and return when the receivers have the messages, or after a while."""
+        say("\nchanges")
+        ahead = self.day + timedelta(days=_DAYS_AHEAD)
+        patients = demo_report.fully_told(told, received, day=ahead)
+        with _timed(self.seconds, "changes"):
+            posted = Changes(self.system.settings, ahead, patients, f"{self.began:%Y%m%d%H%M%S}").post()
+            deadline = time.monotonic() + _CHANGES_SECONDS
+            line = ChangingLine()
+            while (have := len(posted.notification_ids & self.counts().keys())) < len(posted.notification_ids):
+                line.show("changes", {"accepted": posted.events, "messages received": have})
+                if time.monotonic() > deadline:
+                    break  # what has not come by now is counted as lost
+                time.sleep(0.5)
+            line.show("changes", {"accepted": posted.events, "messages received": have})
+        return posted
 
     def report(self) -> dict[str, Any]:
         """The day as our database knows it."""

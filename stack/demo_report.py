@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+from stack.demo_changes import Posted
 from stack.progress import say
 
 Report = dict[str, Any]
@@ -24,6 +27,15 @@ def taken_before(report: Mapping[str, Any], counts: Mapping[str, Any]) -> set[st
     return {id_ for id_, told in report["notification_ids"].items() if told["status"] in _TAKEN and id_ not in counts}
 
 
+def fully_told(report: Mapping[str, Any], received: AbstractSet[str], *, day: date) -> set[str]:
+    """Patients with reminders of that day's appointments, of which every one came."""
+    about = {
+        id_: told for id_, told in report["notification_ids"].items() if told["appointment_day"] == day.isoformat()
+    }
+    without = {told["patient_id"] for id_, told in about.items() if id_ not in received}
+    return {told["patient_id"] for told in about.values()} - without
+
+
 def write(
     file: Path,
     *,
@@ -32,21 +44,25 @@ def write(
     stats: Mapping[str, Any],
     seconds: Mapping[str, float],
     before: set[str],
+    changes: Posted,
 ) -> Report:
     """Put the report together, write it, and return it."""
     ids = report["notification_ids"]
     missing = [id_ for id_, told in ids.items() if told["status"] in _TAKEN and id_ not in counts and id_ not in before]
-    twice = [id_ for id_ in ids if counts.get(id_, {}).get("times", 0) > 1]
+    missing += [id_ for id_ in changes.notification_ids if id_ not in counts]
+    twice = [id_ for id_ in ids.keys() | changes.notification_ids if counts.get(id_, {}).get("times", 0) > 1]
     found: Report = {
         **{name: value for name, value in report.items() if name != "notification_ids"},
         "lost": len(missing) + unfinished(report),
         "duplicates": len(twice),
         "received": sum(told["times"] for id_, told in counts.items() if id_ in ids),
-        "received_unknown": sum(1 for id_ in counts if id_ not in ids),
+        "received_unknown": sum(1 for id_ in counts if id_ not in ids and id_ not in changes.notification_ids),
         "sent_before_this_sandbox": len(before),
         "api_calls": stats["api_calls"],
         "api_failures": stats["api_failures"],
-        "change_events": report.get("change_events", 0),
+        "change_events": changes.events,
+        "change_notifications": len(changes.notification_ids),
+        "change_answer_p95_ms": changes.answer_p95_ms,
         "seconds": {stage: round(spent, 1) for stage, spent in seconds.items()},
     }
     file.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
@@ -56,15 +72,17 @@ def write(
 def show(report: Mapping[str, Any], settings: Mapping[str, str], file: Path) -> None:
     """Print the summary for the person at the terminal."""
     say("\nThe day's reminders")
-    for name in ("appointments_due", "patient_days_due", "notifications", "received", "quarantined"):
+    for name in ("appointments_due", "patient_days_due", "untold", "notifications", "received", "quarantined"):
         say(f"  {name.replace('_', ' '):<30}{report[name]:>8}")
     if report["sent_before_this_sandbox"]:
         say(f"  {'received by an earlier sandbox':<30}{report['sent_before_this_sandbox']:>8}")
     for name in ("by_channel", "by_status", "skipped"):
         for key, number in sorted(report[name].items()):
             say(f"  {name.removeprefix('by_') + ': ' + key:<30}{number:>8}")
-    if "reached_share" in report:
+    if report["reached_share"] is not None:
         say(f"  {'reached':<30}{report['reached_share']:>8.2%}")
+    say(f"  {'expected by the hospital':<30}{report['expected_patient_days']:>8}   patient-days")
+    say(f"  {'change events':<30}{report['change_events']:>8}   {report['change_notifications']} messages")
     say(f"  {'lost':<30}{report['lost']:>8}\n  {'duplicates':<30}{report['duplicates']:>8}")
     say(f"  {'patient API calls':<30}{report['api_calls']:>8}   of which failed {report['api_failures']}")
     say("  " + ", ".join(f"{stage} {spent} s" for stage, spent in report["seconds"].items()))

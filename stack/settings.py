@@ -12,10 +12,10 @@ from urllib.parse import unquote, urlsplit
 from stack import airflow
 from stack.checkout import Checkout
 
-UI_PORT = "CARENOTIFY_UI_PORT"
-AIRFLOW_DATABASE = "CARENOTIFY_AIRFLOW_DATABASE_URL"
-NO_APT = "CARENOTIFY_NO_APT"
-_FOR_THE_STACK = {UI_PORT, AIRFLOW_DATABASE, NO_APT}  # the system itself refuses names that it does not know
+UI_PORT = "CARESTACK_UI_PORT"
+AIRFLOW_DATABASE = "CARESTACK_AIRFLOW_DATABASE_URL"
+NO_APT = "CARESTACK_NO_APT"
+_FOR_THE_STACK = {UI_PORT, AIRFLOW_DATABASE, NO_APT}  # without CARENOTIFY_: that prefix is for what carenotify reads
 # Names and digests of what we made ourselves, so that a shell which has read `.run/env` does not look like a wish.
 GENERATED = "CARESTACK_GENERATED"
 # What a worker cannot start without, by the provider that asks for it.
@@ -54,7 +54,7 @@ def build(
     checkout: Checkout, places: Places, *, credentials: Mapping[str, str], wished: Mapping[str, str]
 ) -> dict[str, str]:
     """Every setting of the running system by its environment name; what the user wished wins."""
-    asked = {name: value for name, value in wished.items() if name.startswith(_OURS) and name not in _FOR_THE_STACK}
+    asked = {name: value for name, value in wished.items() if name.startswith(_OURS)}
     chosen = _carenotify(checkout, places, credentials) | _sandbox(places, credentials) | asked
     chosen |= airflow.settings(
         checkout,

@@ -53,7 +53,7 @@ def _start_all(system: System, steps: Steps) -> None:
     python = steps.run("Python packages", lambda: packages.install_python_packages(checkout, dev=False, log=log))
     databases = [steps.run("PostgreSQL", lambda: start_postgres(system))] if system.needs_postgres else []
     broker = [steps.run("RabbitMQ", lambda: start_rabbitmq(system))] if system.needs_rabbitmq else []
-    tables = steps.run("carenotify's tables", lambda: migrate(system), after=[python, *databases])
+    tables = steps.run("carenotify's tables and API key", lambda: prepare_tables(system), after=[python, *databases])
     prepared = steps.run(
         "Airflow's tables and administrator",
         lambda: airflow.prepare_database(checkout, system.environment),
@@ -89,10 +89,15 @@ def start_rabbitmq(system: System) -> None:
         _with_last_words(system, "rabbitmq", system.rabbitmq.start)
 
 
-def migrate(system: System) -> None:
-    """Bring carenotify's tables to what this code needs."""
+def prepare_tables(system: System) -> None:
+    """Bring carenotify's tables to what this code needs, and let the key in CARENOTIFY_API_KEY in."""
+    _carenotify(system, "migrate", wanted="The tables could not be brought up to date")
+    _carenotify(system, "keys", "ensure", wanted="The API key could not be registered")
+
+
+def _carenotify(system: System, *words: str, wanted: str) -> None:
     done = subprocess.run(
-        [system.checkout.python, "-m", "carenotify", "migrate"],
+        [system.checkout.python, "-m", "carenotify", *words],
         env=system.environment,
         cwd=system.checkout.root,
         capture_output=True,
@@ -100,7 +105,7 @@ def migrate(system: System) -> None:
         check=False,
     )
     if done.returncode != 0:
-        raise StackError(f"The tables could not be brought up to date: {(done.stderr or done.stdout).strip()}")
+        raise StackError(f"{wanted}: {(done.stderr or done.stdout).strip()}")
 
 
 def start_airflow(system: System) -> None:

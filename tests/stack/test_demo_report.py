@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,17 @@ import pytest
 
 from stack import demo_report
 from stack.demo import _judge
+from stack.demo_changes import Posted
 from stack.errors import StackError
+
+NO_CHANGES = Posted(0, set(), 0.0)
 
 
 def day(**statuses: str) -> dict[str, Any]:
-    told = {id_: {"channel": "sms", "status": status} for id_, status in statuses.items()}
+    told = {
+        id_: {"channel": "sms", "status": status, "patient_id": f"pat-{id_}", "appointment_day": "2026-11-27"}
+        for id_, status in statuses.items()
+    }
     by_status: dict[str, int] = {}
     for status in statuses.values():
         by_status[status] = by_status.get(status, 0) + 1
@@ -26,11 +33,22 @@ def day(**statuses: str) -> dict[str, Any]:
         "by_status": by_status,
         "skipped": {"opted_out": 2},
         "quarantined": 1,
+        "untold": 0,
+        "expected_patient_days": len(told),
+        "expected_without_message": 0,
+        "told_against_expectation": 0,
         "notification_ids": told,
     }
 
 
-def written(folder: Path, report: dict[str, Any], times: dict[str, int], *, before: set[str] | None = None):
+def written(
+    folder: Path,
+    report: dict[str, Any],
+    times: dict[str, int],
+    *,
+    before: set[str] | None = None,
+    changes: Posted = NO_CHANGES,
+) -> demo_report.Report:
     counts = {id_: {"channel": "sms", "times": number} for id_, number in times.items()}
     stats = {"api_calls": 40, "api_failures": 4}
     return demo_report.write(
@@ -40,6 +58,7 @@ def written(folder: Path, report: dict[str, Any], times: dict[str, int], *, befo
         stats=stats,
         seconds={"ingest": 1.25},
         before=before or set(),
+        changes=changes,
     )
 
 
@@ -81,3 +100,24 @@ def test_the_demo_fails_when_a_message_was_lost_or_sent_twice_or_planned_again(t
         _judge(written(tmp_path, day(a="sent"), {"a": 2}), planned=1)
     with pytest.raises(StackError, match="planned 1 more"):
         _judge(good, planned=0)
+    for problem, words in (
+        ({"untold": 1}, "Untold: 1 patient-days"),
+        ({"expected_without_message": 2}, "2 of them got no message"),
+        ({"told_against_expectation": 3}, "3 got one that should have got none"),
+    ):
+        with pytest.raises(StackError, match=words):
+            _judge(good | problem, planned=1)
+
+
+def test_a_change_that_no_receiver_has_is_lost_and_one_that_came_twice_is_a_duplicate(tmp_path: Path) -> None:
+    changes = Posted(3, {"x", "y", "z"}, 12.0)
+    found = written(tmp_path, day(a="sent"), {"a": 1, "x": 1, "y": 2}, changes=changes)
+    assert (found["change_events"], found["change_notifications"]) == (3, 3)
+    assert (found["lost"], found["duplicates"], found["received_unknown"]) == (1, 1, 0)
+
+
+def test_only_patients_whose_every_reminder_came_are_fully_told() -> None:
+    report = day(a="sent", b="sent")
+    report["notification_ids"]["c"] = report["notification_ids"]["b"] | {"channel": "email", "status": "failed"}
+    assert demo_report.fully_told(report, {"a", "b"}, day=date(2026, 11, 27)) == {"pat-a"}
+    assert demo_report.fully_told(report, {"a", "b"}, day=date(2026, 11, 28)) == set()

@@ -40,7 +40,7 @@ def test_without_apt_one_line_says_what_to_install(tmp_path: Path) -> None:
 
 
 def test_without_leave_to_use_apt_one_line_gives_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CARENOTIFY_NO_APT", "1")
+    monkeypatch.setenv("CARESTACK_NO_APT", "1")
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
     with pytest.raises(StackError, match=r"apt-get install postgresql rabbitmq-server$"):
         packages.install_system_packages(WANTED, log=tmp_path / "log")

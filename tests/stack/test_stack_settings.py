@@ -12,6 +12,7 @@ import pytest
 
 from carenotify.app import build_app
 from carenotify.config import load_settings
+from carenotify.domain.notification import Channel
 from carenotify.errors import SettingsError
 from stack import credentials, settings
 from stack.checkout import Checkout
@@ -99,12 +100,12 @@ def test_the_workers_needs_are_those_that_the_wiring_asks_for(checkout: Checkout
     complete = built(checkout, **SANDBOX)
     assert settings.missing_for_workers(complete) == []
     app = build_app(load_settings(own(complete)))
-    assert app.providers
+    assert all(app.providers[channel] for channel in (Channel.EMAIL, Channel.SMS))
     app.close()
     for name in missing:
         without = {key: value for key, value in own(complete).items() if key != name}
         with pytest.raises(SettingsError, match=name):
-            _ = build_app(load_settings(without)).providers
+            _ = [build_app(load_settings(without)).providers[channel] for channel in (Channel.EMAIL, Channel.SMS)]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,48 @@
+"""The hospital's own word on who should be told, held against who got a message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+PatientDay = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What the hospital knows of the days that were planned: patients and the ISO date of their appointments."""
+
+    told: frozenset[PatientDay]
+    not_told: frozenset[PatientDay]
+
+    @classmethod
+    def from_answers(cls, answers: Iterable[Mapping[str, Any]]) -> Truth:
+        """From the answers of `GET /hospital/expected`, one for each day."""
+        days = list(answers)
+        return cls(
+            told=frozenset((patient, day["day"]) for day in days for patient in day["told"]),
+            not_told=frozenset((patient, day["day"]) for day in days for patient in day["skipped"]),
+        )
+
+
+_REFUSED = {"failed", "bounced", "unsubscribed"}
+
+
+def compare(truth: Truth, *, report: Mapping[str, Any], received: set[str], before: set[str]) -> dict[str, int]:
+    """Patient-days that should be told, of those the ones without a message, and messages that should not have come.
+
+    `received` are the notification ids that receivers have. Who was refused by a receiver (a number that is out of use)
+    is not without a message. A notification of an earlier demo (`before`) may tell of what the hospital has changed
+    since, so it counts as a message that came, and never as a wrong one.
+    """
+    told_by = {id_: (told["patient_id"], told["appointment_day"]) for id_, told in report["notification_ids"].items()}
+    got = {told_by[id_] for id_ in told_by.keys() & received}
+    got_now = {told_by[id_] for id_ in (told_by.keys() & received) - before}
+    refused = {told_by[id_] for id_, told in report["notification_ids"].items() if told["status"] in _REFUSED} - got
+    return {
+        "expected_patient_days": len(truth.told),
+        "expected_but_refused": len(truth.told & refused),
+        "expected_without_message": len(truth.told - got - refused),
+        "told_against_expectation": len(truth.not_told & got_now),
+    }
