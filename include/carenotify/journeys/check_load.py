@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from carenotify.quality.frames import Frames
     from carenotify.quality.gate import Findings
 
+# Of so few, half may well be called off in one morning.
+_TOO_FEW_TO_TELL = 50
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -38,8 +40,8 @@ def check_load(database: Database, *, run_id: str, allowed: BadShares, docs_path
 
     A row that breaks an appointment rule is rejected; of a row with a bad address only the address is left out; both
     are kept in quarantine. Raises LoadHeldError, after marking the load held, when there are more of either than
-    allowed, or when a rule could not be run. A load that is loaded already stays as it is. Great Expectations takes
-    seconds to import.
+    allowed, when a rule could not be run, or when most of what is known of the fetched days did not come. A load that
+    is loaded already stays as it is. Great Expectations takes seconds to import.
     """
     with database.transaction() as transaction:
         run = read_run(transaction, run_id)
@@ -54,7 +56,7 @@ def check_load(database: Database, *, run_id: str, allowed: BadShares, docs_path
         judge_rows(transaction, run_id, judged.verdicts)
         quarantine_rows(transaction, run_id=run_id, now=clock(), renew=False)
         settle_run(transaction, run_id=run_id, status="running", now=clock(), counts=judged.counts)
-    reason = _reason_to_hold(judged, allowed)
+    reason = _reason_of_shrinking(run.counts) or _reason_to_hold(judged, allowed)
     if reason is not None:
         _hold(database, run_id=run_id, reason=reason, clock=clock)
         raise LoadHeldError(f"load {run_id} is held: {reason}")
@@ -130,6 +132,14 @@ def _verdicts(row_ids: Iterable[int], findings: Findings) -> Iterator[Verdict]:
 
 def _duplicates(row_ids: Iterable[int]) -> Iterator[Verdict]:
     return (Verdict(row_id, "duplicate") for row_id in row_ids)
+
+
+def _reason_of_shrinking(counts: Mapping[str, int]) -> str | None:
+    """A source that forgot half of what it knew has lost its data, or shows us less of it; hospitals do not do that."""
+    expected, missing = counts.get("expected", 0), counts.get("missing", 0)
+    if expected <= _TOO_FEW_TO_TELL or missing * 2 <= expected:
+        return None
+    return f"{missing} of {expected} appointments that are known ahead on the fetched days did not come"
 
 
 def _reason_to_hold(judged: _Judged, allowed: BadShares) -> str | None:

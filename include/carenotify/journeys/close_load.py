@@ -8,6 +8,9 @@ from carenotify.domain.clock import Clock
 from carenotify.storage.database import Database
 from carenotify.storage.ingest_runs import IngestRun, read_run, settle_run
 
+# From the first day to the last: a week. A single day may well be a holiday.
+_CANNOT_BE_FREE = timedelta(days=6)
+
 
 def close_load(database: Database, *, run_id: str, clock: Clock) -> list[str]:
     """What a person should know of a load that is over, as sentences; empty when all is well.
@@ -26,7 +29,20 @@ def close_load(database: Database, *, run_id: str, clock: Clock) -> list[str]:
         problems.append(f"days that did not come whole: {', '.join(day.isoformat() for day in days)}")
     if not run.updates_complete:
         problems.append("changes since the last good load did not come whole; the next load asks for them again")
-    return problems
+    return problems + _shortcomings(run)
+
+
+def _shortcomings(run: IngestRun) -> list[str]:
+    """What a load that is green otherwise did not find out."""
+    failed, unasked = run.counts.get("missing_failed", 0), run.counts.get("missing_unasked", 0)
+    found = []
+    if run.counts.get("rows") == 0 and run.last_day - run.first_day >= _CANNOT_BE_FREE:
+        found.append("the patient API gave no appointment at all")
+    if failed:
+        found.append(f"{failed} appointments did not come and could not be asked for; they stay as known")
+    if unasked:
+        found.append(f"{unasked} appointments did not come and were too many to ask for; they stay as known")
+    return found
 
 
 def _incomplete_days(run: IngestRun) -> list[date]:

@@ -9,7 +9,7 @@ from carenotify.errors import SourceAnswerError, SourceUnavailableError
 from carenotify.journeys.stage_pages import Staged, stage_pages
 from carenotify.sources.base import AppointmentSource
 from carenotify.storage.database import Database
-from carenotify.storage.ingest_runs import mark_day
+from carenotify.storage.ingest_runs import mark_day, reopen_run
 from carenotify.storage.staging import clear_part
 
 
@@ -19,10 +19,12 @@ def fetch_day(
     """Fetch a local day; gives `rows`, `pages` and whether it is `complete`.
 
     Pages that came stay, also when others do not: the day is then marked incomplete. A day that came short is asked
-    for once more. Raises SourceError only when nothing came at all. Called again, it replaces what it staged.
+    for once more. Raises SourceError only when nothing came at all. Called again, it replaces what it staged,
+    and a run that is loaded is to be checked and loaded again.
     """
     part = day.isoformat()
     with database.transaction() as transaction:
+        reopen_run(transaction, run_id)
         clear_part(transaction, run_id=run_id, part=part)
         mark_day(transaction, run_id=run_id, day=day, complete=False)
     first = stage_pages(database, source.appointments_on(day), run_id=run_id, part=part, clock=clock)

@@ -14,7 +14,7 @@ from carenotify.errors import SourceError
 from carenotify.sources.base import AppointmentSource, SourceRow
 from carenotify.storage.appointments import StoredAppointment, absent_appointments
 from carenotify.storage.database import Database
-from carenotify.storage.ingest_runs import read_run
+from carenotify.storage.ingest_runs import add_counts, read_run, reopen_run
 from carenotify.storage.staging import clear_part, stage_rows
 
 _log = logging.getLogger(__name__)
@@ -30,27 +30,35 @@ def fetch_missing(
 ) -> dict[str, int]:
     """Stage what stands now where an appointment ahead, on a day that came whole, is missing from the load.
 
-    Gives `asked`, `gone` (the source no longer knows them; staged as entered in error), `failed` (no answer; the last
-    good copy stays) and `unasked` (beyond the bound). Called again, it replaces what it staged.
+    Gives `expected` (known on those days), `missing` of them, and of these `missing_gone` (the source no longer knows
+    them; staged as entered in error), `missing_failed` (no answer; the last good copy stays) and `missing_unasked`
+    (beyond the bound); the run's counts keep them too. Called again, it replaces what it staged, and a run that is
+    loaded is to be checked and loaded again.
     """
     with database.transaction() as transaction:
+        reopen_run(transaction, run_id)
         clear_part(transaction, run_id=run_id, part=_PART)
         run = read_run(transaction, run_id)
         days = [day_bounds(day, timezone) for day in run.complete_days]
-        absent = absent_appointments(transaction, run_id=run_id, days=days, now=clock())
+        absent, expected = absent_appointments(
+            transaction, run_id=run_id, asked_since=run.started_at, days=days, now=clock()
+        )
     asked = absent[:_MOST_ASKED]
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="ask-by-id") as threads:
         answers = list(threads.map(lambda known: _ask(source, known, clock), asked))
     found = [answer for answer in answers if answer is not None]
+    counts = {
+        "expected": expected,
+        "missing": len(absent),
+        "missing_gone": sum(row.gone for row, _ in found),
+        "missing_failed": len(asked) - len(found),
+        "missing_unasked": len(absent) - len(asked),
+    }
     with database.transaction() as transaction:
         rows = ((row.as_dict(), asked_at) for row, asked_at in found)
         stage_rows(transaction, database.sealer, run_id=run_id, part=_PART, rows=rows)
-    return {
-        "asked": len(asked),
-        "gone": sum(row.gone for row, _ in found),
-        "failed": len(asked) - len(found),
-        "unasked": len(absent) - len(asked),
-    }
+        add_counts(transaction, run_id=run_id, counts=counts)
+    return counts
 
 
 def _ask(source: AppointmentSource, known: StoredAppointment, clock: Clock) -> tuple[SourceRow, datetime] | None:

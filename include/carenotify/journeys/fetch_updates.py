@@ -8,7 +8,7 @@ from carenotify.domain.clock import Clock
 from carenotify.journeys.stage_pages import stage_pages
 from carenotify.sources.base import AppointmentSource
 from carenotify.storage.database import Database
-from carenotify.storage.ingest_runs import last_good_start, mark_updates
+from carenotify.storage.ingest_runs import last_good_start, mark_updates, reopen_run
 from carenotify.storage.staging import clear_part
 
 _PART = "updates"
@@ -19,9 +19,11 @@ _CLOCK_SKEW = timedelta(minutes=5)
 def fetch_updates(database: Database, source: AppointmentSource, *, run_id: str, clock: Clock) -> dict[str, int | bool]:
     """Fetch what changed; gives `rows`, `pages` and whether it is `complete`. The first load has nothing to ask for.
 
-    Raises SourceError only when nothing came at all. Called again, it replaces what it staged.
+    Raises SourceError only when nothing came at all. Called again, it replaces what it staged,
+    and a run that is loaded is to be checked and loaded again.
     """
     with database.transaction() as transaction:
+        reopen_run(transaction, run_id)
         clear_part(transaction, run_id=run_id, part=_PART)
         mark_updates(transaction, run_id=run_id, complete=False)
         since = last_good_start(transaction, except_run=run_id)

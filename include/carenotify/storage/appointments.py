@@ -112,10 +112,15 @@ FROM incoming_appointments AS incoming
 WHERE known.id = incoming.id AND known.fetched_at < incoming.fetched_at
 """
 
-_ABSENT = """
-SELECT id, patient_id, start_at, end_at, venue, location_id, status
+# Known appointments that a load of a day should bring, unless the load has brought them before (and was reopened).
+_EXPECTED_THEN = """
 FROM appointments
 WHERE start_at >= %(from)s AND start_at < %(until)s AND start_at > %(now)s AND status = ANY (%(statuses)s)
+  AND fetched_at < %(asked_since)s
+"""
+
+_ABSENT = f"""
+SELECT id, patient_id, start_at, end_at, venue, location_id, status {_EXPECTED_THEN}
   AND NOT EXISTS (SELECT FROM staging_appointments WHERE run_id = %(run_id)s AND appointment_id = appointments.id)
 ORDER BY start_at, id
 """
@@ -225,12 +230,30 @@ def stored_appointments(transaction: Transaction, appointment_ids: Collection[st
 
 
 def absent_appointments(
-    transaction: Transaction, *, run_id: str, days: Sequence[tuple[datetime, datetime]], now: datetime
-) -> list[StoredAppointment]:
-    """Known appointments still ahead between these instants that the run did not bring, the soonest first."""
+    transaction: Transaction,
+    *,
+    run_id: str,
+    asked_since: datetime,
+    days: Sequence[tuple[datetime, datetime]],
+    now: datetime,
+) -> tuple[list[StoredAppointment], int]:
+    """Known appointments still ahead between these instants that the run, begun at `asked_since`, did not bring.
+
+    The soonest first; and how many it should have brought.
+    """
     absent: list[StoredAppointment] = []
-    with transaction.cursor(row_factory=class_row(StoredAppointment)) as cursor:
-        for start, end in days:
-            wanted = {"from": start, "until": end, "statuses": list(_EXPECTED), "run_id": run_id, "now": now}
+    expected = 0
+    for start, end in days:
+        wanted = {
+            "from": start,
+            "until": end,
+            "statuses": list(_EXPECTED),
+            "run_id": run_id,
+            "asked_since": asked_since,
+            "now": now,
+        }
+        with transaction.cursor(row_factory=class_row(StoredAppointment)) as cursor:
             absent += cursor.execute(_ABSENT, wanted).fetchall()
-    return absent
+        (count,) = transaction.execute(f"SELECT count(*) {_EXPECTED_THEN}", wanted).fetchone() or (0,)
+        expected += count
+    return absent, expected

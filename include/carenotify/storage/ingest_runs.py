@@ -76,6 +76,18 @@ def read_run(transaction: Transaction, run_id: str, *, lock: bool = False) -> In
     return run
 
 
+def reopen_run(transaction: Transaction, run_id: str) -> None:
+    """A task of a run that is loaded is run again: what it stages has to be checked and loaded too."""
+    transaction.execute(
+        "UPDATE ingest_runs SET status = 'running', finished_at = NULL WHERE id = %s AND status = 'loaded'", (run_id,)
+    )
+
+
+def add_counts(transaction: Transaction, *, run_id: str, counts: Mapping[str, int]) -> None:
+    """Note what a step counted, whatever the run's status."""
+    transaction.execute("UPDATE ingest_runs SET counts = counts || %s WHERE id = %s", (Jsonb(dict(counts)), run_id))
+
+
 def mark_day(transaction: Transaction, *, run_id: str, day: date, complete: bool) -> None:
     """Say whether a day came whole. Mapped tasks call this side by side."""
     transaction.execute(_DAY_COMPLETE if complete else _DAY_OPEN, {"id": run_id, "day": day})

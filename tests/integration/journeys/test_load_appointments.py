@@ -14,6 +14,7 @@ from carenotify.domain.appointment import Appointment, AppointmentStatus, Venue
 from carenotify.errors import LoadHeldError, NotFoundError, SourceAnswerError, SourceUnavailableError
 from carenotify.journeys.close_load import close_load
 from carenotify.journeys.fetch_day import fetch_day
+from carenotify.journeys.fetch_missing import fetch_missing
 from carenotify.journeys.redrive_quarantine import redrive_quarantine
 from carenotify.journeys.release_load import discard_load, release_load
 from carenotify.journeys.start_load import start_load
@@ -322,6 +323,60 @@ def test_a_missing_row_that_cannot_be_asked_for_stays_as_it_was(
     source.by_id["a1"] = AWAY
     assert loads.run("r2")["changed"] == 0
     assert loads.stored()[2] == "booked"
+    assert close_load(loads.app.database, run_id="r2", clock=clock) == [
+        "1 appointments did not come and could not be asked for; they stay as known"
+    ]
+
+
+def test_a_load_that_lost_most_of_what_is_known_is_held_and_can_be_released(
+    loads: Loads, source: ScriptedSource, clock: SetClock
+) -> None:
+    rows = [make_row(f"a{number}") for number in range(52)]
+    source.says(*rows)
+    loads.run("r1")
+    clock.advance(minutes=30)
+    source.says(*rows[:26])
+    assert loads.run("half is left")["gone"] == 26
+    source.says(*rows)
+    clock.advance(minutes=30)
+    loads.run("they are back")
+    clock.advance(minutes=30)
+    source.says(*rows[:25])
+    with pytest.raises(LoadHeldError, match="27 of 52 appointments that are known ahead on the fetched days did not"):
+        loads.run("less than half")
+    assert loads.query("SELECT count(*) FROM appointments WHERE status = 'booked'") == [(52,)]
+    release_load(loads.app.database, run_id="less than half", acceptor=loads.app.event_acceptor, clock=clock)
+    assert loads.query("SELECT count(*) FROM appointments WHERE status = 'booked'") == [(25,)]
+
+
+@pytest.mark.parametrize(("days", "told"), [(6, []), (7, ["the patient API gave no appointment at all"])])
+def test_a_week_without_any_appointment_is_told(
+    loads: Loads, source: ScriptedSource, clock: SetClock, days: int, told: list[str]
+) -> None:
+    loads.run("r1", days=days)
+    assert close_load(loads.app.database, run_id="r1", clock=clock) == told
+
+
+def test_a_day_that_is_fetched_again_after_the_load_is_loaded_too(
+    loads: Loads, source: ScriptedSource, clock: SetClock
+) -> None:
+    tomorrow = DAY + timedelta(days=1)
+    source.says(make_row("a1"))
+    source.days[tomorrow] = [Page((make_row("b1", start="2026-11-28T10:00:00+01:00", end=None),)), AWAY]
+    loads.run("r1", days=2)
+    clock.advance(minutes=5)
+    moved = make_row("b1", start="2026-11-28T11:00:00+01:00", end=None)
+    source.says(moved, make_row("b2", start="2026-11-28T12:00:00+01:00", end=None), day=tomorrow)
+    fetch_day(loads.app.database, source, run_id="r1", day=tomorrow, clock=clock)
+    assert close_load(loads.app.database, run_id="r1", clock=clock)[0].startswith("load r1 did not come to its end")
+    fetch_day(loads.app.database, source, run_id="r1", day=tomorrow, clock=clock)
+    fetch_missing(loads.app.database, source, run_id="r1", timezone=loads.app.settings.timezone, clock=clock)
+    assert source.asked == []
+    loads.check("r1")
+    counts = loads.load("r1")
+    assert (counts["rows"], counts["new"], counts["changed"], counts["missing"]) == (2, 1, 1, 0)
+    assert close_load(loads.app.database, run_id="r1", clock=clock) == []
+    assert loads.query("SELECT id FROM appointments ORDER BY id") == [("a1",), ("b1",), ("b2",)]
 
 
 def test_nothing_is_believed_missing_from_a_day_that_did_not_come_whole(
