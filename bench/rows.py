@@ -19,7 +19,7 @@ def add_appointments(app: App, number: int) -> date:
         columns = "(id, sealed_contact, language, deceased, address_indexes, content_hash, fetched_at)"
         with cursor.copy(f"COPY patients {columns} FROM STDIN") as copy:
             for row in range(number):
-                contact = ContactPoint("phone", f"+49151{row:08d}", use="mobile", textable=True)
+                contact = ContactPoint("phone", f"+49151{row:05d}500", use="mobile", textable=True)
                 patient = Patient(f"p{row}", "Anna", "en", (contact,))
                 sealed = seal_contact(patient, sealer)
                 copy.write_row((patient.id, sealed, "en", False, address_indexes(patient, sealer), b"", now))
