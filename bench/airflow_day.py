@@ -16,12 +16,14 @@ from bench.servers import Servers
 from stack.airflow_api import AirflowApi
 from stack.checkout import Checkout, here
 from stack.down import clean
+from stack.errors import StackError
 from stack.system import System
 from stack.up import up
 
 APPOINTMENTS = 8000
 MOST_SECONDS = {"ingest_appointments": 90, "send_reminders": 30}
 MOST_MEGABYTES = 500
+_LEAST = 0.8 * APPOINTMENTS  # the others are dirty, or nobody is told of them
 
 
 def run(_: Servers) -> Iterator[dict[str, Any]]:
@@ -43,9 +45,30 @@ def _figures(system: System, dag: str) -> Iterator[dict[str, Any]]:
     with TaskMemory(system.processes.pid("scheduler")) as memory:
         triggered = api.trigger(dag, datetime.now(UTC))
         api.follow(dag, triggered, show=lambda _: None, seconds=600)
+    _check_work(dag, _WORK[dag](api, triggered))
     seconds = api.run_seconds(dag, triggered)
     yield {"figure": f"{dag}_seconds", "value": round(seconds, 1), "at_most": MOST_SECONDS[dag]}
     yield {"figure": f"{dag}_task_megabytes", "value": memory.peak_megabytes, "at_most": MOST_MEGABYTES}
+
+
+def _loaded(api: AirflowApi, run: str) -> int:
+    """Appointments that the run took through the gate."""
+    counts = api.xcom("ingest_appointments", run, "check_load")
+    return int(counts["rows"]) - int(counts["rejected"])
+
+
+def _reminded(api: AirflowApi, run: str) -> int:
+    """Appointments of the reminders that the run planned; its closing check found all of them with the broker."""
+    return int(api.xcom("send_reminders", run, "plan", key="summary")["appointments_due"])
+
+
+_WORK = {"ingest_appointments": _loaded, "send_reminders": _reminded}
+
+
+def _check_work(dag: str, appointments: int) -> None:
+    """Raises StackError for a run that had next to nothing to do, whose seconds say nothing."""
+    if appointments < _LEAST:
+        raise StackError(f"The measured run of {dag} had {appointments} appointments; {_LEAST:.0f} are the least.")
 
 
 class TaskMemory:

@@ -61,6 +61,11 @@ class AirflowApi:
         told = self._call("GET", f"/dags/{dag}/dagRuns/{run}")
         return (datetime.fromisoformat(told["end_date"]) - datetime.fromisoformat(told["queued_at"])).total_seconds()
 
+    def xcom(self, dag: str, run: str, task: str, *, key: str = "return_value") -> Any:
+        """What a task of a run left behind under that key."""
+        path = f"/dags/{dag}/dagRuns/{run}/taskInstances/{task}/xcomEntries/{key}?stringify=false"
+        return self._call("GET", path)["value"]
+
     def _tasks(self, dag: str, run: str) -> dict[str, int]:
         found = self._call("GET", f"/dags/{dag}/dagRuns/{run}/taskInstances?limit=1000")["task_instances"]
         counted: dict[str, int] = {}

@@ -91,7 +91,7 @@ _NOT_TOLD = {
     AppointmentStatus.PENDING: "not_booked",
     AppointmentStatus.WAITLIST: "not_booked",
 }
-# Reasons that lie in an appointment; all others lie in its patient, and hold for whatever else the day has for them.
+# Reasons that cannot explain why a booked appointment still to come is not told about; all others can.
 REASONS_OF_APPOINTMENTS = frozenset({*_NOT_TOLD.values(), "past"})
 
 

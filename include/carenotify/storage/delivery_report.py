@@ -21,9 +21,9 @@ WITH told AS (
     WHERE n.kind = 'reminder' AND n.created_at >= %(since)s AND n.created_at < %(until)s AND n.status <> 'superseded'
 ),
 untold AS (
-    SELECT a.id, COALESCE(p.merged_into, a.patient_id), (a.start_at AT TIME ZONE %(timezone)s)::date
+    SELECT a.id, COALESCE((person_records(a.patient_id))[1], a.patient_id),
+           (a.start_at AT TIME ZONE %(timezone)s)::date
     FROM appointments a
-    LEFT JOIN patients p ON p.id = a.patient_id
     WHERE a.status = 'booked' AND a.start_at < %(horizon)s AND a.updated_at < %(closes)s
       AND a.start_at >= COALESCE(
         (SELECT min(n.created_at) FROM notifications n
@@ -36,7 +36,7 @@ untold AS (
           AND n.created_at < %(until)s AND n.status NOT IN ('superseded', 'cancelled'))
       AND NOT EXISTS (
         SELECT FROM reminder_skips s
-        WHERE s.day = %(day)s AND s.patient_id IN (a.patient_id, p.merged_into)
+        WHERE s.day = %(day)s AND (s.patient_id = a.patient_id OR s.patient_id = ANY(person_records(a.patient_id)))
           AND s.appointment_day = (a.start_at AT TIME ZONE %(timezone)s)::date
           AND s.reason <> ALL(%(reasons_of_appointments)s))
       AND NOT EXISTS (

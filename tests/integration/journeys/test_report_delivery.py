@@ -104,6 +104,16 @@ def test_the_reason_of_one_appointment_does_not_hide_another_of_that_day(app: Ap
     assert (report(app).skipped, report(app).untold) == ({"cancelled": 1}, 1)
 
 
+def test_a_skip_of_the_surviving_record_accounts_for_the_records_before_it(app: App, hospital: Hospital) -> None:
+    for patient_id, into in (("first", "second"), ("second", "last"), ("last", None)):
+        hospital.add_patient(patient_id, merged_into=into, deceased=patient_id == "last")
+    hospital.add_appointment("a1", "first")
+    seen_in_the_morning(hospital)
+    assert report(app).untold == 1
+    app.reminder_planner.plan(TODAY)
+    assert (report(app).skipped, report(app).untold) == ({"deceased": 1}, 0)
+
+
 def test_what_was_told_on_an_earlier_day_is_not_due_again(app: App, ward: Hospital, clock: SetClock) -> None:
     seen_in_the_morning(ward)
     clock.advance(days=1)
