@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -22,10 +23,14 @@ from carenotify.sources.fhir_fields import member, members, text
 from carenotify.sources.fhir_http import FhirHttp
 from carenotify.sources.fhir_patient import read_patient
 
+_log = logging.getLogger(__name__)
+
 _INCLUDES = ("Appointment:patient", "Appointment:location")
 _MERGE_CHAIN = 5
 # A server may answer a page that is empty after its own filtering, but not this many in a row.
 _IDLE_PAGES = 10
+# More records than this that stay away are no longer the fault of the records.
+_RECORDS_AWAY = 10
 _FHIR_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 
 
@@ -34,6 +39,11 @@ class _Records:
     """Resources that came beside the appointments, by type and id; None is what the server does not know."""
 
     known: dict[tuple[str, str], dict[str, Any] | None] = field(default_factory=dict)
+    away: int = 0
+
+    def next_page(self) -> None:
+        """Forget the patients, who come again with each page that names them; a hospital's places are few."""
+        self.known = {key: resource for key, resource in self.known.items() if key[0] == "Location"}
 
 
 @dataclass(slots=True)
@@ -106,6 +116,7 @@ class FhirR4Source(AppointmentSource):
                 raise SourceUnavailableError("the patient API forgot the search while its pages were fetched")
             if bundle is None:
                 raise SourceAnswerError("the patient API has no Appointment search at its address (HTTP 404)")
+            records.next_page()
             page = self._page(bundle, records)
             yield page
             url, params = self._next_url(bundle), None
@@ -165,8 +176,13 @@ class FhirR4Source(AppointmentSource):
         if (kind, resource_id) not in records.known:
             try:
                 records.known[kind, resource_id] = self._read(kind, resource_id)
-            except SourceAnswerError:
-                # One unreadable record is the gate's business; it must not cost the whole page.
+            except (SourceAnswerError, SourceUnavailableError) as error:
+                # One record that cannot be read is the gate's business; it must not cost the page and all that follow.
+                # Many that stay away are an outage, and waiting for each of them would take for ever.
+                records.away += isinstance(error, SourceUnavailableError)
+                if records.away > _RECORDS_AWAY:
+                    raise
+                _log.warning("%s %s could not be read: %s", kind, resource_id, error)
                 records.known[kind, resource_id] = None
         return records.known[kind, resource_id]
 

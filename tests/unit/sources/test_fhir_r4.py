@@ -112,6 +112,30 @@ def test_unknown_patient_and_location_leave_the_row_to_the_gate(server: FhirServ
     assert (row.patient_id, row.patients, row.venue) == ("nobody", (), "Old name")
 
 
+def test_one_patient_that_always_fails_costs_no_page(server: FhirServer, source: FhirR4Source) -> None:
+    first, second = appointment("a1", patient_id="broken"), appointment("a2")
+    server.by_path[SEARCH] = Answer(bundle(first, second, patient(), LOCATION, next_url=f"{server.url}?page=2"))
+    server.by_path["/fhir?page=2"] = Answer(bundle(appointment("a3"), patient(), LOCATION))
+    server.by_path["/fhir/Patient/broken"] = Answer(outcome("exception"), 500)
+    found = [(row.appointment_id, len(row.patients)) for row in rows(source.appointments_on(DAY))]
+    assert found == [("a1", 0), ("a2", 1), ("a3", 1)]
+
+
+def test_many_patients_that_stay_away_are_an_outage(server: FhirServer, source: FhirR4Source) -> None:
+    server.by_path[SEARCH] = Answer(bundle(*(appointment(f"a{n}", patient_id=f"p{n}") for n in range(11)), LOCATION))
+    server.by_path |= {f"/fhir/Patient/p{n}": Answer(outcome("exception"), 500) for n in range(11)}
+    with pytest.raises(SourceUnavailableError):
+        rows(source.appointments_on(DAY))
+
+
+def test_a_patient_is_read_as_each_page_brings_it(server: FhirServer, source: FhirR4Source) -> None:
+    server.by_path[SEARCH] = Answer(bundle(appointment("a1"), patient(), LOCATION, next_url=f"{server.url}?page=2"))
+    server.by_path["/fhir?page=2"] = Answer(bundle(appointment("a2")))
+    server.by_path["/fhir/Patient/p1"] = Answer(patient())
+    assert [row.patients[0].id for row in rows(source.appointments_on(DAY))] == ["p1", "p1"]
+    assert server.asked[2:] == ["/fhir/Patient/p1"]
+
+
 def test_merged_patients_are_followed_to_the_surviving_record(server: FhirServer, source: FhirR4Source) -> None:
     link = [{"type": "replaced-by", "other": {"reference": "Patient/p2"}}]
     loop = [{"type": "replaced-by", "other": {"reference": "Patient/p1"}}]
