@@ -40,13 +40,15 @@ def check_load(database: Database, *, run_id: str, allowed: BadShares, docs_path
 
     A row that breaks an appointment rule is rejected; of a row with a bad address only the address is left out; both
     are kept in quarantine. Raises LoadHeldError, after marking the load held, when there are more of either than
-    allowed, when a rule could not be run, or when most of what is known of the fetched days did not come. A load that
-    is loaded already stays as it is. Great Expectations takes seconds to import.
+    allowed, when a rule could not be run, or when most of what is known of the fetched days did not come; also when the
+    load is discarded. One that is loaded already stays as it is. Great Expectations takes seconds to import.
     """
     with database.transaction() as transaction:
         run = read_run(transaction, run_id)
     if run.status == "loaded":
         return run.counts
+    if run.status == "discarded":
+        raise LoadHeldError(f"load {run_id} is discarded ({run.reason}); start it over")
     try:
         judged = _judge(database, run_id=run_id, docs_path=docs_path, clock=clock)
     except LoadHeldError as error:

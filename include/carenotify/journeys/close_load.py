@@ -17,10 +17,7 @@ def close_load(database: Database, *, run_id: str, clock: Clock) -> list[str]:
 
     A load that got stuck on the way is marked failed. Raises NotFoundError.
     """
-    with database.transaction() as transaction:
-        run = read_run(transaction, run_id, lock=True)
-        if run.status == "running":
-            settle_run(transaction, run_id=run_id, status="failed", now=clock(), reason="a step of the load failed")
+    run = fail_when_stuck(database, run_id=run_id, clock=clock)
     problems = [f"load {run_id} is {run.status}: {run.reason}"] if run.status in {"held", "discarded"} else []
     if run.status == "running":
         problems.append(f"load {run_id} did not come to its end; the last good copy stays")
@@ -30,6 +27,15 @@ def close_load(database: Database, *, run_id: str, clock: Clock) -> list[str]:
     if not run.updates_complete:
         problems.append("changes since the last good load did not come whole; the next load asks for them again")
     return problems + _shortcomings(run)
+
+
+def fail_when_stuck(database: Database, *, run_id: str, clock: Clock) -> IngestRun:
+    """Mark a load failed that got stuck on the way; gives it as it stood. Raises NotFoundError."""
+    with database.transaction() as transaction:
+        run = read_run(transaction, run_id, lock=True)
+        if run.status == "running":
+            settle_run(transaction, run_id=run_id, status="failed", now=clock(), reason="a step of the load failed")
+    return run
 
 
 def _shortcomings(run: IngestRun) -> list[str]:

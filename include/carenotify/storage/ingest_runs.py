@@ -58,6 +58,30 @@ SET status = %(status)s, reason = %(reason)s, counts = counts || %(counts)s,
 WHERE id = %(id)s
 """
 
+# A load that has been running for a day was killed.
+_DISCARD_LEFT_OVERS = """
+WITH left_over AS (
+    SELECT run.id, run.status FROM ingest_runs AS run
+    WHERE run.id <> %(run_id)s
+      AND (run.status = 'failed'
+           OR run.status = 'running' AND run.started_at < %(now)s - interval '1 day'
+           OR run.status = 'held' AND EXISTS (
+               SELECT FROM ingest_runs AS newer
+               WHERE newer.status = 'held' AND newer.id <> %(run_id)s
+                 AND (newer.started_at, newer.id) > (run.started_at, run.id)))
+      AND EXISTS (SELECT FROM staging_appointments AS staged WHERE staged.run_id = run.id)
+),
+discarded AS (
+    UPDATE ingest_runs AS run
+    SET status = 'discarded', finished_at = coalesce(run.finished_at, %(now)s),
+        reason = concat_ws('; ', run.reason, 'what it fetched was removed when a newer load began')
+    FROM left_over
+    WHERE run.id = left_over.id AND run.status = left_over.status
+    RETURNING run.id
+)
+DELETE FROM staging_appointments WHERE run_id IN (SELECT id FROM discarded)
+"""
+
 _LAST_GOOD = "SELECT max(started_at) FROM ingest_runs WHERE status = 'loaded' AND updates_complete AND id <> %s"
 
 
@@ -74,6 +98,11 @@ def read_run(transaction: Transaction, run_id: str, *, lock: bool = False) -> In
     if run is None:
         raise NotFoundError(f"there is no load {run_id}")
     return run
+
+
+def discard_left_overs(transaction: Transaction, *, except_run: str, now: datetime) -> None:
+    """Remove what loads staged that nobody will take over: those that failed, and all but the newest that is held."""
+    transaction.execute(_DISCARD_LEFT_OVERS, {"run_id": except_run, "now": now})
 
 
 def reopen_run(transaction: Transaction, run_id: str) -> None:

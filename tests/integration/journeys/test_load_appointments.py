@@ -591,7 +591,50 @@ def test_quarantined_rows_are_driven_through_the_gate_again(
     )
     assert (counts["rows"], counts["rejected"], counts["new"], counts["resolved"]) == (2, 1, 1, 1)
     assert loads.stored("a1")[2] == "booked"
-    assert loads.query("SELECT appointment_id FROM quarantine WHERE resolved_at IS NULL") == [("a2",)]
+    assert loads.query("SELECT appointment_id, run_id FROM quarantine WHERE resolved_at IS NULL") == [("a2", "r2")]
+
+
+def test_a_redrive_that_fails_is_marked_failed(
+    loads: Loads, source: ScriptedSource, clock: SetClock, tmp_path: Path
+) -> None:
+    source.says(make_row("a1", status="confirmed"), make_row("a2"))
+    loads.run("r1")
+    no_folder = tmp_path / "file"
+    no_folder.write_text("")
+    with pytest.raises(FileExistsError):
+        redrive_quarantine(
+            loads.app.database,
+            redrive_id="redrive-1",
+            run_id="r1",
+            timezone=loads.app.settings.timezone,
+            max_changes=0,
+            docs_path=no_folder,
+            acceptor=loads.app.event_acceptor,
+            clock=clock,
+        )
+    assert loads.query("SELECT status FROM ingest_runs WHERE id = 'redrive-1'") == [("failed",)]
+
+
+def test_a_new_load_removes_what_others_left_behind(loads: Loads, source: ScriptedSource, clock: SetClock) -> None:
+    source.says(make_row("a1", status="confirmed"))
+    for run_id in ("held first", "held last"):
+        with pytest.raises(LoadHeldError):
+            loads.run(run_id)
+        clock.advance(minutes=30)
+    loads.fetch("stuck")
+    close_load(loads.app.database, run_id="stuck", clock=clock)
+    clock.advance(minutes=30)
+    source.says(make_row("a2"))
+    loads.run("good")
+    assert loads.query("SELECT DISTINCT run_id FROM staging_appointments") == [("held last",)]
+    assert loads.query("SELECT id, status FROM ingest_runs ORDER BY started_at") == [
+        ("held first", "discarded"),
+        ("held last", "held"),
+        ("stuck", "discarded"),
+        ("good", "loaded"),
+    ]
+    with pytest.raises(LoadHeldError, match=r"stuck is discarded .*removed when a newer load began"):
+        loads.check("stuck")
 
 
 def test_the_surviving_record_of_a_merge_is_loaded_too(loads: Loads, source: ScriptedSource) -> None:
