@@ -16,7 +16,7 @@ from great_expectations.data_context.types.base import ProgressBarsConfig
 from carenotify.errors import LoadHeldError
 from carenotify.quality.appointment_rules import APPOINTMENT_RULES
 from carenotify.quality.contact_rules import CONTACT_RULES
-from carenotify.quality.docs import prune_docs
+from carenotify.quality.data_docs import prune_docs
 from carenotify.quality.rule import Rule
 
 # The failing rows by id and never their values, which are personal data and would end up in the data docs.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from carenotify.quality.docs import prune_docs
+from carenotify.quality.data_docs import prune_docs
 
 
 def test_only_the_newest_runs_of_each_suite_stay(tmp_path: Path) -> None:
