@@ -1,0 +1,168 @@
+"""A change that only a load saw is told as an event would have told it, and never twice, whichever comes first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from carenotify.app import App
+from carenotify.domain.appointment import Appointment, AppointmentStatus, Venue
+from carenotify.domain.event import ChangeEvent, EventOutcome, EventType
+from carenotify.errors import LoadHeldError
+from carenotify.journeys.accept_event import Accepted
+from carenotify.journeys.release_load import release_load
+from tests.integration.loading import PHONE, START, Loads, ScriptedSource, make_patient, make_row
+from tests.integration.ward import SetClock
+
+LATER = "2026-11-27T15:00:00+01:00"
+EVENING = "2026-11-27T18:00:00+01:00"
+ANNA = make_patient(contacts=[PHONE])
+BOOKED = make_row("a1", patient=ANNA)
+MOVED = replace(BOOKED, start=LATER, end=None)
+
+
+@pytest.fixture
+def source() -> ScriptedSource:
+    source = ScriptedSource()
+    source.says(BOOKED)
+    return source
+
+
+@pytest.fixture(scope="module")
+def docs_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One place for the docs of many checks: making a new one takes longer than a check."""
+    return tmp_path_factory.mktemp("docs")
+
+
+@pytest.fixture
+def loads(app: App, source: ScriptedSource, docs_path: Path, clock: SetClock) -> Loads:
+    """A hospital whose one appointment was loaded half an hour ago."""
+    loads = Loads(app, source, docs_path)
+    loads.run("r1")
+    clock.advance(minutes=30)
+    return loads
+
+
+def accept(loads: Loads, *, start: str = LATER, occurred_at: datetime) -> Accepted:
+    appointment = Appointment(
+        "a1",
+        "anna",
+        datetime.fromisoformat(start),
+        None,
+        Venue("Building 2, room 12", "loc-2"),
+        AppointmentStatus.BOOKED,
+    )
+    event = ChangeEvent(f"told {start}", EventType.RESCHEDULED, occurred_at, appointment)
+    return loads.app.event_acceptor.accept(event, body={"start": start})
+
+
+def told(loads: Loads) -> list[tuple[Any, ...]]:
+    """Each message: its kind, the old start and the new one."""
+    rows = loads.query("SELECT kind, sealed_data FROM notifications ORDER BY id")
+    opened = [(kind, loads.app.sealer.open(data)) for kind, data in rows]
+    return [(kind, _start(data["old"]), _start(data["new"])) for kind, data in opened]
+
+
+def _start(line: dict[str, Any] | None) -> datetime | None:
+    return None if line is None else datetime.fromisoformat(line["start"])
+
+
+def instants(*texts: str | None) -> Sequence[datetime | None]:
+    return tuple(None if text is None else datetime.fromisoformat(text) for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "starts"),
+    [
+        ({"start": LATER, "end": None}, "rescheduled", (START, LATER)),
+        ({"venue": "Building 9", "location_id": "loc-9"}, "venue_changed", (START, START)),
+        ({"status": "cancelled"}, "cancelled", (START, None)),
+    ],
+)
+def test_a_difference_becomes_one_event_and_one_message_with_old_and_new(
+    loads: Loads, source: ScriptedSource, changes: dict[str, Any], kind: str, starts: tuple[str | None, ...]
+) -> None:
+    source.says(replace(BOOKED, **changes))
+    assert loads.run("r2")["announced"] == 1
+    assert loads.query("SELECT event_id, type, source, outcome, cardinality(notification_ids) FROM change_events") == [
+        ("load:r2:a1", f"appointment.{kind}", "load", EventOutcome.NOTIFIED, 1)
+    ]
+    assert told(loads) == [(kind, *instants(*starts))]
+
+
+def test_an_appointment_that_is_booked_again_is_told(loads: Loads, source: ScriptedSource, clock: SetClock) -> None:
+    source.says(replace(BOOKED, status="cancelled"))
+    loads.run("r2")
+    clock.advance(minutes=30)
+    source.says(BOOKED)
+    loads.run("r3")
+    assert [kind for kind, *_ in told(loads)] == ["cancelled", "booked"]
+
+
+def test_a_load_says_nothing_of_what_an_event_told_before(
+    loads: Loads, source: ScriptedSource, clock: SetClock
+) -> None:
+    accepted = accept(loads, occurred_at=clock())
+    assert accepted.outcome == EventOutcome.NOTIFIED
+    clock.advance(minutes=30)
+    source.says(MOVED)
+    counts = loads.run("r2")
+    assert (counts["changed"], counts["to_announce"], counts["announced"]) == (0, 0, 0)
+    assert told(loads) == [("rescheduled", *instants(START, LATER))]
+
+
+def test_an_event_after_the_load_is_known_and_answered_with_the_same_message(
+    loads: Loads, source: ScriptedSource, clock: SetClock
+) -> None:
+    source.says(MOVED)
+    loads.run("r2")
+    ((first,),) = loads.query("SELECT id FROM notifications")
+    accepted = accept(loads, occurred_at=clock() - timedelta(minutes=10))
+    assert (accepted.outcome, accepted.notification_ids) == (EventOutcome.ALREADY_KNOWN, (first,))
+    assert len(told(loads)) == 1
+
+
+@pytest.mark.parametrize("last_updated", [None, "2026-11-20T10:00:00Z"])
+def test_a_page_that_lags_brings_no_old_time_back_and_tells_nobody(
+    loads: Loads, source: ScriptedSource, clock: SetClock, last_updated: str | None
+) -> None:
+    accept(loads, occurred_at=clock())
+    lagging = replace(BOOKED, last_updated=last_updated)
+    for run_id in ("r2", "r3"):
+        clock.advance(minutes=30)
+        source.says(lagging)
+        assert loads.run(run_id)["announced"] == 0
+    clock.advance(minutes=30)
+    source.says(replace(MOVED, last_updated="2026-11-24T09:10:00Z"))
+    assert loads.run("r4")["announced"] == 0
+    clock.advance(minutes=30)
+    source.says(replace(BOOKED, last_updated="2026-11-20T10:00:00Z"))
+    assert loads.run("r5")["announced"] == 0
+    assert loads.query("SELECT start_at FROM appointments") == [tuple(instants(LATER))]
+    assert told(loads) == [("rescheduled", *instants(START, LATER))]
+
+
+def test_a_change_that_only_a_later_load_saw_is_told_after_an_event(
+    loads: Loads, source: ScriptedSource, clock: SetClock
+) -> None:
+    accept(loads, occurred_at=clock())
+    clock.advance(minutes=30)
+    source.says(replace(BOOKED, start=EVENING, end=None))
+    assert loads.run("r2")["announced"] == 1
+    assert told(loads) == [("rescheduled", *instants(START, LATER)), ("rescheduled", *instants(LATER, EVENING))]
+
+
+def test_a_load_that_is_held_tells_nobody_until_it_is_released(loads: Loads, source: ScriptedSource) -> None:
+    source.says(MOVED)
+    loads.max_changes = 0
+    with pytest.raises(LoadHeldError, match="told of 1 changes"):
+        loads.run("r2")
+    assert told(loads) == []
+    released = release_load(loads.app.database, run_id="r2", acceptor=loads.app.event_acceptor, clock=loads.app.clock)
+    assert released["announced"] == 1
+    assert told(loads) == [("rescheduled", *instants(START, LATER))]
