@@ -6,14 +6,14 @@ from airflow.providers.smtp.notifications.smtp import SmtpNotifier
 
 from carenotify.config import Settings
 
-# Names only what every callback's context has (a manual run has no logical date), and never an exception's text.
+# Names only what every callback's context has and is true: a manual run has no logical date, the task instance that
+# comes along is the run's last one, which need not be the one that failed, and an exception's text may hold data.
 _SUBJECT = "carenotify: {{ dag.dag_id }} failed"
 _BODY = """\
-<p>The run <b>{{ run_id | e }}</b> of <b>{{ dag.dag_id }}</b> failed{% if ti is defined and ti %} \
-(last seen at its task <b>{{ ti.task_id }}</b>){% endif %}.</p>
+<p>The run <b>{{ run_id | e }}</b> of <b>{{ dag.dag_id }}</b> failed.</p>
 <p>What to do: WHAT_TO_DO</p>
-<p>Look at its tasks: <a href="LINK">LINK</a>. After mending the cause, clear the failed tasks there: \
-they can be run again without harm.</p>
+<p>Which task failed, and why, stands here: <a href="LINK">LINK</a>. After mending the cause, clear the \
+failed tasks there: they can be run again without harm.</p>
 """
 
 
