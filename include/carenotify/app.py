@@ -19,6 +19,7 @@ from carenotify.domain.notification import Channel
 from carenotify.domain.wording import Hospital
 from carenotify.errors import SettingsError
 from carenotify.journeys.accept_event import EventAcceptor
+from carenotify.journeys.accept_fhir_appointment import FhirAppointmentAcceptor
 from carenotify.journeys.announce_change import ChangeAnnouncer
 from carenotify.journeys.complete_contacts import ContactCompleter
 from carenotify.journeys.deliver_batch import Deliverer
@@ -26,6 +27,7 @@ from carenotify.journeys.plan_reminders import ReminderPlanner
 from carenotify.journeys.publish_at_once import PromptPublisher
 from carenotify.journeys.publish_due import DuePublisher
 from carenotify.journeys.relay_due import Relay
+from carenotify.journeys.request_notification import NotificationRequester
 from carenotify.journeys.seed_templates import seed_templates
 from carenotify.messaging.consumer import Consumer, Delivery
 from carenotify.messaging.publisher import Publisher
@@ -154,6 +156,16 @@ class App:
     def contact_completer(self) -> ContactCompleter:
         """Completes notifications whose patient nobody had copied."""
         return ContactCompleter(self.database, lambda: self.source, self.settings, self.clock)
+
+    @cached_property
+    def fhir_appointment_acceptor(self) -> FhirAppointmentAcceptor:
+        """Takes in what FHIR hooks bring."""
+        return FhirAppointmentAcceptor(self.event_acceptor)
+
+    @cached_property
+    def notification_requester(self) -> NotificationRequester:
+        """Takes in notifications that other systems ask for."""
+        return NotificationRequester(self.database, self.settings, self.clock)
 
     @cached_property
     def due_publisher(self) -> DuePublisher:

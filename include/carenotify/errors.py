@@ -85,6 +85,27 @@ class EventConflictError(CarenotifyError):
     """An event id, or an idempotency key, came again with another body. Nothing was changed."""
 
 
+class FhirElementError(CarenotifyError):
+    """A FHIR resource that was sent to us lacks an element, or says something in it that cannot be."""
+
+    def __init__(self, element: str, problem: str) -> None:
+        super().__init__(f"{element} {problem}")
+        self.element = element
+        self.problem = problem
+
+
+class PatientUnknownError(CarenotifyError):
+    """A notification was asked for a patient whom no load and no event has brought yet."""
+
+
+class NotCancellableError(CarenotifyError):
+    """A notification was to be cancelled that is being sent or is over. `status` is how it stands."""
+
+    def __init__(self, status: str) -> None:
+        super().__init__(f"a notification that is {status} cannot be cancelled")
+        self.status = status
+
+
 # --- the broker ------------------------------------------------------------------------------
 
 

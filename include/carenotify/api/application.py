@@ -16,8 +16,10 @@ from carenotify.api.openapi import openapi
 from carenotify.api.readiness import readiness_of
 from carenotify.api.routes.data_docs import data_docs
 from carenotify.api.routes.events import events
+from carenotify.api.routes.fhir import fhir
 from carenotify.api.routes.health import health
 from carenotify.api.routes.keys import keys
+from carenotify.api.routes.notifications import notifications
 from carenotify.api.routes.pauses import pausing
 from carenotify.api.routes.reports import reports
 from carenotify.api.wiring import Wiring, wire
@@ -25,7 +27,7 @@ from carenotify.app import App
 from carenotify.journeys.recognise_key import recognise_key
 
 PREFIX = "/carenotify/v1"
-_BLUEPRINTS = (health, openapi, events, pausing, keys, reports, data_docs)
+_BLUEPRINTS = (health, openapi, events, fhir, notifications, pausing, keys, reports, data_docs)
 
 
 class _Json(JSONProvider):
@@ -45,6 +47,7 @@ def create_app(app: App, *, person: PersonOf | None) -> Flask:
     """
     flask = Flask("carenotify.api", static_folder=None)
     flask.json = _Json(flask)
+    flask.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # no page of another site calls us; 405 says what there is
     wire(flask, _wiring(app, person))
     problems.install(flask)
     correlation.install(flask)

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from flask import Request, Response
+from flask import Response
 from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, ValidationError
 from spectree import Response as Answers
@@ -38,13 +38,17 @@ class Endpoint:
 _ENDPOINTS: WeakKeyDictionary[View, Endpoint] = WeakKeyDictionary()
 
 
-def _refuse_invalid(_request: Request, _response: Any, error: Exception | None, *_: Any) -> None:
-    if isinstance(error, ValidationError):
-        raise invalid(error) from None
-
-
 class _Backend(FlaskPlugin):
-    """Leaves finished answers alone: spectree would read them, and a file that is being sent can be read once."""
+    """Answers what is invalid with a problem, and leaves finished answers alone.
+
+    spectree itself would make JSON of whatever was sent, and read a file that is being sent, which can be read once.
+    """
+
+    def request_validation(self, *request: Any) -> None:
+        try:
+            super().request_validation(*request)  # type: ignore[no-untyped-call]
+        except ValidationError as error:
+            raise invalid(error) from None
 
     def validate_response(self, resp: Any, *more: Any) -> Any:
         return (resp, None) if isinstance(resp, Response) else super().validate_response(resp, *more)
@@ -53,7 +57,6 @@ class _Backend(FlaskPlugin):
 spec = SpecTree(
     backend=_Backend,
     mode="strict",
-    before=_refuse_invalid,
     validation_error_model=Problem,
     naming_strategy=lambda model: model.__name__,
     nested_naming_strategy=lambda _parent, child: child,

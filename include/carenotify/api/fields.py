@@ -56,6 +56,14 @@ Instant = Annotated[
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-24T09:30:00+01:00"]}),
 ]
 
+
+def _with_its_plus(value: object) -> object:
+    return value.replace(" ", "+") if isinstance(value, str) else value
+
+
+# In a URL a plus sign means a space, and is often forgotten to be written as %2B.
+QueryInstant = Annotated[Instant, BeforeValidator(_with_its_plus)]
+
 # http://hl7.org/fhir/R4/datatypes.html#id
 FhirId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9\-.]{1,64}$")]
 

@@ -83,12 +83,12 @@ def install(flask: Flask) -> None:
     flask.register_error_handler(Exception, _unforeseen)
 
 
-def invalid(error: ValidationError) -> ProblemError:
-    """422 with each field that pydantic found wrong."""
+def invalid(error: ValidationError, *, within: str | None = None) -> ProblemError:
+    """422 with each field that pydantic found wrong, of the whole request or of one of its fields."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
-    return ProblemError(
-        HTTPStatus.UNPROCESSABLE_ENTITY, "Some fields are missing or wrong.", errors=[_field(each) for each in found]
-    )
+    outer = () if within is None else (within,)
+    wrong = [_field({**each, "loc": (*outer, *each["loc"])}) for each in found]
+    return ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "Some fields are missing or wrong.", errors=wrong)
 
 
 def wrong_field(name: str, message: str) -> ProblemError:

@@ -101,6 +101,12 @@ RETURNING n.id, n.kind, n.channel, n.patient_id, n.due_at, n.expires_at, n.templ
           ARRAY(SELECT appointment_id FROM notification_appointments l WHERE l.notification_id = n.id)
 """
 
+_CANCEL = """
+UPDATE notifications
+SET status = 'cancelled', reason = 'cancelled_by_request', finished_at = %(now)s, publish_until = NULL
+WHERE id = %(id)s AND status IN ('pending', 'queued')
+"""
+
 
 def insert(transaction: Transaction, rows: Sequence[NewNotification], *, sealer: Sealer) -> set[UUID]:
     """Store new notifications and what they tell of, in one statement; returns the ids that were not there before."""
@@ -141,3 +147,14 @@ def supersede(transaction: Transaction, appointment_id: str, *, now: datetime) -
         )
         for row in rows
     ]
+
+
+def cancel(transaction: Transaction, notification_id: UUID, *, now: datetime) -> bool:
+    """Stop a notification that nobody has begun to send. False when there is none, or it is too late."""
+    return transaction.execute(_CANCEL, {"id": notification_id, "now": now}).rowcount == 1
+
+
+def status_of(transaction: Transaction, notification_id: UUID) -> str | None:
+    """How a notification stands; None when there is none."""
+    row = transaction.execute("SELECT status FROM notifications WHERE id = %s", (notification_id,)).fetchone()
+    return None if row is None else str(row[0])

@@ -32,6 +32,7 @@ CREATE TABLE idempotency_keys (
     key              text NOT NULL,
     body_hash        bytea NOT NULL,
     notification_ids uuid[] NOT NULL DEFAULT '{}',
+    reason           text,                      -- why nobody is told
     created_at       timestamptz NOT NULL,
     PRIMARY KEY (caller, key)
 );

@@ -1,0 +1,139 @@
+"""What became of notifications, for those who ask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg.rows import class_row
+
+from carenotify.storage.database import Transaction
+from carenotify.storage.sealed import Sealer
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationState:
+    """How a notification stands. It says nothing of what it tells."""
+
+    id: UUID
+    kind: str
+    channel: str
+    priority: str
+    patient_id: str
+    appointment_ids: list[str]
+    status: str
+    reason: str | None
+    attempts: int
+    created_at: datetime
+    due_at: datetime
+    expires_at: datetime
+    queued_at: datetime | None
+    finished_at: datetime | None
+    provider: str | None
+    provider_message_id: str | None
+    error_code: str | None
+    possible_duplicate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PastAttempt:
+    """One try to send it, and what came of it. `code` is the provider's."""
+
+    attempt: int
+    provider: str | None
+    outcome: str
+    code: str | None
+    finished_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """A notification from its cause to its end. `data` is what its wording tells."""
+
+    state: NotificationState
+    event_id: str | None
+    superseded_by: tuple[UUID, ...]
+    tries: tuple[PastAttempt, ...]
+    data: Any
+
+
+_STATE = """
+SELECT n.id, n.kind, n.channel, n.lane AS priority, n.patient_id,
+       ARRAY(
+           SELECT l.appointment_id FROM notification_appointments l WHERE l.notification_id = n.id ORDER BY 1
+       ) AS appointment_ids,
+       n.status, n.reason, n.attempts, n.created_at, n.due_at, n.expires_at, n.queued_at, n.finished_at, n.provider,
+       n.provider_message_id, n.error_code, n.possible_duplicate
+FROM notifications n
+"""
+
+_TRIES = """
+SELECT attempt, provider, outcome, code, finished_at FROM delivery_attempts WHERE notification_id = %s ORDER BY id
+"""
+
+# An event that says the same as an earlier one answers with the earlier one's notifications.
+_CAUSE = """
+SELECT e.event_id
+FROM change_events e
+WHERE e.appointment_id = ANY(%(appointment_ids)s) AND %(id)s = ANY(e.notification_ids)
+ORDER BY e.received_at
+LIMIT 1
+"""
+
+# Those that came next about the same appointments.
+_FOLLOWING = """
+SELECT id
+FROM (
+    SELECT m.id, rank() OVER (ORDER BY m.created_at) AS place
+    FROM notifications m
+    WHERE m.created_at > %(created_at)s
+      AND m.id IN (
+          SELECT notification_id FROM notification_appointments WHERE appointment_id = ANY(%(appointment_ids)s)
+      )
+) AS later
+WHERE place = 1
+ORDER BY id
+"""
+
+_CONDITIONS = {
+    "patient_id": "n.patient_id = %(patient_id)s",
+    "status": "n.status = %(status)s",
+    "channel": "n.channel = %(channel)s",
+    "since": "n.created_at >= %(since)s",
+    "until": "n.created_at < %(until)s",
+    "before": "n.id < %(before)s",
+}
+
+
+def state(transaction: Transaction, notification_id: UUID) -> NotificationState | None:
+    """How one notification stands; None when there is none."""
+    with transaction.cursor(row_factory=class_row(NotificationState)) as cursor:
+        return cursor.execute(f"{_STATE} WHERE n.id = %s", (notification_id,)).fetchone()
+
+
+def story(transaction: Transaction, notification_id: UUID, *, sealer: Sealer) -> Story | None:
+    """Everything about one notification; None when there is none."""
+    found = state(transaction, notification_id)
+    sealed = transaction.execute("SELECT sealed_data FROM notifications WHERE id = %s", (notification_id,)).fetchone()
+    if found is None or sealed is None:
+        return None
+    about = {"id": notification_id, "created_at": found.created_at, "appointment_ids": found.appointment_ids}
+    cause = transaction.execute(_CAUSE, about).fetchone()
+    following = transaction.execute(_FOLLOWING, about).fetchall() if found.status == "superseded" else []
+    with transaction.cursor(row_factory=class_row(PastAttempt)) as cursor:
+        tries = tuple(cursor.execute(_TRIES, (notification_id,)))
+    return Story(found, cause[0] if cause else None, tuple(row[0] for row in following), tries, sealer.open(sealed[0]))
+
+
+def newest(transaction: Transaction, wanted: Mapping[str, object], *, limit: int) -> list[NotificationState]:
+    """Notifications that meet every condition of `wanted` (names of _CONDITIONS), newest first.
+
+    `since` and `until` bound when they were made; `before` is the id that a page goes on after.
+    """
+    conditions = " AND ".join(_CONDITIONS[name] for name in wanted) or "true"
+    query = f"{_STATE} WHERE {conditions} ORDER BY n.id DESC LIMIT %(limit)s"
+    with transaction.cursor(row_factory=class_row(NotificationState)) as cursor:
+        return cursor.execute(query, {**wanted, "limit": limit}).fetchall()
