@@ -33,16 +33,18 @@ def compare(truth: Truth, *, report: Mapping[str, Any], received: set[str], befo
     """Patient-days that should be told, of those the ones without a message, and messages that should not have come.
 
     `received` are the notification ids that receivers have. Who was refused by a receiver (a number that is out of use)
-    is not without a message. A notification of an earlier demo (`before`) may tell of what the hospital has changed
-    since, so it counts as a message that came, and never as a wrong one.
+    is not without a message. A notification of an earlier demo (`before`) may tell of what was changed since: it counts
+    for its patient on whatever day, and never as a wrong one.
     """
     told_by = {id_: (told["patient_id"], told["appointment_day"]) for id_, told in report["notification_ids"].items()}
     got = {told_by[id_] for id_ in told_by.keys() & received}
     got_now = {told_by[id_] for id_ in (told_by.keys() & received) - before}
     refused = {told_by[id_] for id_, told in report["notification_ids"].items() if told["status"] in _REFUSED} - got
+    told_earlier = {told_by[id_][0] for id_ in told_by.keys() & received & before}
+    without = {(patient, day) for patient, day in truth.told - got - refused if patient not in told_earlier}
     return {
         "expected_patient_days": len(truth.told),
         "expected_but_refused": len(truth.told & refused),
-        "expected_without_message": len(truth.told - got - refused),
+        "expected_without_message": len(without),
         "told_against_expectation": len(truth.not_told & got_now),
     }

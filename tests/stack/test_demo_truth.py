@@ -52,6 +52,12 @@ def test_a_message_to_somebody_who_should_have_none_is_counted_unless_it_is_of_a
     assert found(*ALL, wrong, received={"1", "2", "3", "4"}, before={"4"}) == [3, 0, 0, 0]
 
 
+def test_who_was_told_by_an_earlier_demo_and_moved_since_is_not_missing() -> None:
+    moved = ("2", "berta", "2026-11-28", "sent")
+    assert found(ALL[0], moved, ALL[2], received={"1", "2", "3"}) == [3, 0, 1, 0]
+    assert found(ALL[0], moved, ALL[2], received={"1", "2", "3"}, before={"2"}) == [3, 0, 0, 0]
+
+
 START = datetime(2026, 11, 27, 9, tzinfo=UTC)
 BOOKED = Booked("apt-1", "pat-1", START, START + timedelta(minutes=20), Place("loc-01", "Cardiology"))
 
