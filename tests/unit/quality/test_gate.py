@@ -116,8 +116,14 @@ def test_a_contact_rule_is_needed(rule: str, docs: Path, with_all_rules: Finding
 
 
 def test_a_row_is_told_every_rule_that_it_breaks(docs: Path) -> None:
-    findings = findings_of(docs, GOOD | {"status": "confirmed", "venue": None})
-    assert findings.appointments == {1: ("status_is_fhir_status", "venue_present")}
+    findings = findings_of(docs, GOOD | {"appointment_id": "apt 1; drop", "venue": None})
+    assert findings.appointments == {1: ("appointment_id_is_fhir_id", "venue_present")}
+
+
+@pytest.mark.parametrize("status", ["cancelled", "noshow", "fulfilled", "entered-in-error"])
+@pytest.mark.parametrize("lost", [{"venue": None}, {"end": "never"}, {"end": "2026-11-27T09:59:00+01:00"}])
+def test_only_who_is_to_come_needs_a_place_and_an_end(lost: dict[str, Any], status: str, docs: Path) -> None:
+    assert findings_of(docs, GOOD | lost | {"status": status}).appointments == {}
 
 
 @pytest.mark.parametrize(
@@ -142,7 +148,7 @@ def test_what_has_no_time_yet_needs_no_start(status: str, docs: Path) -> None:
 def test_a_rule_that_cannot_be_run_holds_the_load(docs: Path) -> None:
     frames = Frames(now=NOW)
     frames.add(1, GOOD)
-    broken = frames.appointments(stored_patients=()).drop(columns="venue")
+    broken = frames.appointments(stored_patients=()).drop(columns="venue_where_required")
     with pytest.raises(LoadHeldError, match="venue_present could not be checked"):
         Gate(docs_path=docs).check(run_id="r1", appointments=broken, contacts=frames.contacts())
 
