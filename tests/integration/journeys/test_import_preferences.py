@@ -7,6 +7,7 @@ from io import StringIO
 import pytest
 
 from carenotify.app import App
+from carenotify.domain.kinds import KINDS
 from carenotify.domain.notification import Channel
 from carenotify.domain.patient import Preferences
 from carenotify.errors import PreferencesFileError
@@ -69,7 +70,10 @@ def test_an_empty_list_of_wishes_is_none(app: App) -> None:
         ("anna,,,,", "line 3: patient anna is there twice"),
         ("berta,fax,,,", "line 3: channels holds a word that is not known; known are email, sms"),
         ("berta,,,SMS,", "line 3: opted_out_channels holds a word that is not known; known are email, sms"),
-        ("berta,,,,reminders", "line 3: opted_out_kinds holds a word that is not known; known are *, reminder"),
+        (
+            "berta,,,,reminders",
+            f"line 3: opted_out_kinds holds a word that is not known; known are {', '.join(sorted({'*', *KINDS}))}",
+        ),
         ("berta,sms,email,,,", "line 3: holds 6 fields where the first line has 5"),
         ("berta,sms", "line 3: holds 2 fields where the first line has 5"),
         ("be\0rta,sms,,,", "line 3: patient_id holds characters that cannot be written"),
