@@ -55,14 +55,21 @@ COPY incoming_appointments
 FROM STDIN
 """
 
-# `says_new`: another thing than the load before. A row that only an event told of yet has no load_hash: what its
+# An event names a place, a load its Location id as well: the same name is the same place, and nothing new.
+_SAME_BUT_FOR_ID = """
+    (known.patient_id, known.start_at, known.venue, known.status)
+        = (incoming.patient_id, incoming.start_at, incoming.venue, incoming.status)
+    AND (known.location_id IS NULL OR incoming.location_id IS NULL)
+"""
+
+# `is_changed`: another thing than the load before. A row that only an event told of yet has no load_hash: what its
 # first load says may lag behind the event, so it is noted and changes nothing.
-_COMPARED = """
+_COMPARED = f"""
 SELECT incoming.id, incoming.gone,
     known.id IS NULL AS is_new,
     known.fetched_at > incoming.fetched_at AS is_stale,
     known.load_hash <> incoming.content_hash AND known.content_hash <> incoming.content_hash
-        AND known.fetched_at < incoming.fetched_at
+        AND known.fetched_at < incoming.fetched_at AND NOT ({_SAME_BUT_FOR_ID})
         AND (known.known_at IS NULL OR known.known_at <= incoming.known_at) AS is_changed,
     greatest(known.start_at, incoming.start_at) > %(now)s AS is_ahead
 FROM incoming_appointments AS incoming LEFT JOIN appointments AS known USING (id)
@@ -90,7 +97,7 @@ ON CONFLICT (id) DO NOTHING
 """
 
 # Also where nothing that patients are told changed: a venue's new name and a new end are taken over.
-_UPDATE = """
+_UPDATE = f"""
 UPDATE appointments AS known
 SET patient_id = incoming.patient_id, start_at = incoming.start_at, end_at = incoming.end_at, venue = incoming.venue,
     location_id = incoming.location_id, status = incoming.status, content_hash = incoming.content_hash,
@@ -101,7 +108,8 @@ SET patient_id = incoming.patient_id, start_at = incoming.start_at, end_at = inc
 FROM incoming_appointments AS incoming
 WHERE known.id = incoming.id AND known.fetched_at < incoming.fetched_at
   AND (known.content_hash = incoming.content_hash
-       OR known.load_hash <> incoming.content_hash AND (known.known_at IS NULL OR known.known_at <= incoming.known_at))
+       OR known.load_hash <> incoming.content_hash AND NOT ({_SAME_BUT_FOR_ID})
+       AND (known.known_at IS NULL OR known.known_at <= incoming.known_at))
 """
 
 # What is left: an event said otherwise, and this load says what the one before said, or what was so before the event.

@@ -18,7 +18,8 @@ from carenotify.domain.notification import Channel, Lane
 from carenotify.domain.patient import Patient
 from carenotify.errors import DecryptionError
 from carenotify.storage.database import Transaction
-from carenotify.storage.patients import open_patient
+from carenotify.storage.patients import PERSON_JOINS, open_patient, suppressed_addresses
+from carenotify.storage.quarantine import IN_QUARANTINE
 from carenotify.storage.sealed import Sealer
 
 
@@ -40,7 +41,7 @@ class Claim:
     data: Any
 
 
-CLAIM = """
+CLAIM = f"""
 WITH candidate AS MATERIALIZED (
     SELECT n.id
     FROM notifications n
@@ -52,7 +53,7 @@ WITH candidate AS MATERIALIZED (
     FOR UPDATE
 ),
 judged AS (
-    SELECT n.id, p.id AS patient_id, p.sealed_contact, p.language, p.deceased, p.merged_into,
+    SELECT n.id, p.sealed_contact, p.language, p.deceased, p.merged_into,
            ARRAY(
                SELECT s.address_index FROM suppressions s WHERE s.address_index = ANY(p.address_indexes)
            ) AS suppressed,
@@ -60,8 +61,12 @@ judged AS (
                WHEN EXISTS (SELECT FROM pauses x WHERE x.channel IN (n.channel, '*')) THEN 'paused'
                WHEN n.expires_at <= %(now)s THEN 'window_closed'
                WHEN p.id IS NULL THEN 'patient_unknown'
-               WHEN p.deceased THEN 'deceased'
-               WHEN n.channel = ANY(q.opted_out_channels) OR q.opted_out_kinds && ARRAY[n.kind, '*'] THEN 'opted_out'
+               WHEN EXISTS (SELECT FROM patients r WHERE r.id = ANY(person.ids) AND r.deceased) THEN 'deceased'
+               WHEN EXISTS (
+                   SELECT FROM preferences q
+                   WHERE q.patient_id = ANY(person.ids)
+                     AND (n.channel = ANY(q.opted_out_channels) OR q.opted_out_kinds && ARRAY[n.kind, '*'])
+               ) THEN 'opted_out'
                WHEN EXISTS (
                    SELECT FROM notification_appointments l
                    LEFT JOIN appointments a ON a.id = l.appointment_id
@@ -73,18 +78,24 @@ judged AS (
                    JOIN appointments a ON a.id = l.appointment_id
                    WHERE l.notification_id = n.id
                ) THEN 'appointment_past'
+               -- An event's own message tells what is newer than the row that could not be read.
+               WHEN n.kind = 'reminder' AND EXISTS (
+                   SELECT FROM notification_appointments l
+                   JOIN appointments a ON a.id = l.appointment_id
+                   WHERE l.notification_id = n.id AND {IN_QUARANTINE}
+               ) THEN 'in_quarantine'
            END AS refusal
     FROM candidate c
     JOIN notifications n ON n.id = c.id
-    LEFT JOIN patients p ON p.id = n.patient_id
-    LEFT JOIN preferences q ON q.patient_id = n.patient_id
+    LEFT JOIN patients named ON named.id = n.patient_id
+    {PERSON_JOINS}
 )
 UPDATE notifications n
 SET status = CASE
         WHEN j.refusal IS NULL THEN 'sending'
         WHEN j.refusal = 'paused' THEN 'pending'
         WHEN j.refusal IN ('window_closed', 'appointment_past') THEN 'expired'
-        WHEN j.refusal = 'appointment_changed' THEN 'superseded'
+        WHEN j.refusal IN ('appointment_changed', 'in_quarantine') THEN 'superseded'
         ELSE 'suppressed'
     END,
     reason = NULLIF(j.refusal, 'paused'),
@@ -221,13 +232,6 @@ def _claim(row: tuple[Any, ...], *, token: UUID, claimed_until: datetime, sealer
         template_version_id=template_version_id,
         data=sealer.open(sealed_data),
     )
-
-
-def suppressed_addresses(patient: Patient, suppressed: Sequence[bytes], sealer: Sealer) -> frozenset[str]:
-    """Which of a patient's addresses stand on the suppression list, given the list's entries that are theirs."""
-    if not suppressed:
-        return frozenset()
-    return frozenset(contact.value for contact in patient.contacts if sealer.index(contact.value) in suppressed)
 
 
 def record(transaction: Transaction, outcomes: Sequence[Outcome], *, now: datetime, sealer: Sealer) -> set[UUID]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
@@ -10,6 +10,19 @@ from typing import Any
 from carenotify.domain.patient import ContactPoint, Patient
 from carenotify.storage.database import Transaction
 from carenotify.storage.sealed import Sealer
+
+# The surviving record `p` of the person behind the record `named`, and the ids of all of their records in `person`.
+# Most records were never merged, and spare the function's price. OFFSET 0: it is called once a row, and not once for
+# each place that names its answer.
+PERSON_JOINS = """
+    LEFT JOIN LATERAL (
+        SELECT CASE
+            WHEN named.merged_into IS NULL AND NOT EXISTS (SELECT FROM patients r WHERE r.merged_into = named.id)
+            THEN ARRAY[named.id] ELSE person_records(named.id)
+        END AS ids OFFSET 0
+    ) person ON true
+    LEFT JOIN patients p ON p.id = person.ids[1]
+"""
 
 
 def seal_contact(patient: Patient, sealer: Sealer) -> bytes:
@@ -132,3 +145,10 @@ def _columns(row: LoadedPatient, sealer: Sealer, known_hash: bytes | None) -> tu
         content_hash,
         row.fetched_at,
     )
+
+
+def suppressed_addresses(patient: Patient, suppressed: Sequence[bytes], sealer: Sealer) -> frozenset[str]:
+    """Which of a patient's addresses stand on the suppression list, given the list's entries that are theirs."""
+    if not suppressed:
+        return frozenset()
+    return frozenset(contact.value for contact in patient.contacts if sealer.index(contact.value) in suppressed)

@@ -8,9 +8,8 @@ from typing import Any
 
 from carenotify.domain.notification import Channel
 from carenotify.domain.patient import Patient, Preferences
-from carenotify.storage.claims import suppressed_addresses
 from carenotify.storage.database import Transaction
-from carenotify.storage.patients import open_patient
+from carenotify.storage.patients import PERSON_JOINS, open_patient, suppressed_addresses
 from carenotify.storage.sealed import Sealer
 
 
@@ -37,19 +36,7 @@ RECIPIENT_COLUMNS = """
     ARRAY(SELECT unnest(q.opted_out_kinds) FROM preferences q WHERE q.patient_id = ANY(person.ids)),
     ARRAY(SELECT s.address_index FROM suppressions s WHERE s.address_index = ANY(p.address_indexes))
 """
-# Most records were never merged, and spare the function's price. OFFSET 0: it is called once a row, and not once for
-# each place that names its answer.
-RECIPIENT_JOINS = """
-    LEFT JOIN LATERAL (
-        SELECT CASE
-            WHEN named.merged_into IS NULL AND NOT EXISTS (SELECT FROM patients r WHERE r.merged_into = named.id)
-            THEN ARRAY[named.id] ELSE person_records(named.id)
-        END AS ids OFFSET 0
-    ) person ON true
-    LEFT JOIN patients p ON p.id = person.ids[1]
-"""
-
-_BY_ID = f"SELECT {RECIPIENT_COLUMNS} FROM patients named {RECIPIENT_JOINS} WHERE named.id = %s"
+_BY_ID = f"SELECT {RECIPIENT_COLUMNS} FROM patients named {PERSON_JOINS} WHERE named.id = %s"
 
 
 def open_recipient(columns: Sequence[Any], sealer: Sealer) -> Recipient | None:

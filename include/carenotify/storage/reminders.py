@@ -11,8 +11,9 @@ from carenotify.domain.patient import Preferences
 from carenotify.domain.schedule import Candidate, Skip
 from carenotify.storage.database import Transaction
 from carenotify.storage.outbox import IdRange
+from carenotify.storage.patients import PERSON_JOINS
 from carenotify.storage.quarantine import IN_QUARANTINE
-from carenotify.storage.recipients import RECIPIENT_COLUMNS, RECIPIENT_JOINS, open_recipient
+from carenotify.storage.recipients import RECIPIENT_COLUMNS, open_recipient
 from carenotify.storage.sealed import Sealer
 
 # Plans take turns, so that each sees what the one before it wrote; any constant of our own will do.
@@ -62,7 +63,7 @@ CANDIDATES = f"""
 SELECT a.id, a.patient_id, a.start_at, a.end_at, a.venue, a.location_id, a.status, {IN_QUARANTINE}, {RECIPIENT_COLUMNS}
 FROM appointments a
 LEFT JOIN patients named ON named.id = a.patient_id
-{RECIPIENT_JOINS}
+{PERSON_JOINS}
 WHERE a.start_at >= %(since)s AND a.start_at < %(until)s AND NOT EXISTS ({_TOLD})
 ORDER BY a.start_at, a.id
 """

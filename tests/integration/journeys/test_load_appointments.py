@@ -11,6 +11,7 @@ import pytest
 
 from carenotify.app import App
 from carenotify.domain.appointment import Appointment, AppointmentStatus, Venue
+from carenotify.domain.event import ChangeEvent, EventType
 from carenotify.errors import LoadHeldError, NotFoundError, SourceAnswerError, SourceUnavailableError
 from carenotify.journeys.close_load import close_load
 from carenotify.journeys.fetch_day import fetch_day
@@ -21,7 +22,7 @@ from carenotify.journeys.start_load import start_load
 from carenotify.sources.base import Page, SourceContact
 from carenotify.storage.ingest_runs import read_run
 from carenotify.storage.patients import open_patient
-from tests.integration.loading import DAY, MAIL, PHONE, Loads, ScriptedSource, make_patient, make_row
+from tests.integration.loading import DAY, MAIL, PHONE, START, Loads, ScriptedSource, make_patient, make_row
 from tests.integration.ward import SetClock
 
 REMINDER_DAY = date(2026, 11, 24)
@@ -670,3 +671,23 @@ def test_nothing_personal_is_stored_in_the_clear_or_written_to_the_docs(loads: L
     written += "".join(page.read_text() for page in pages)
     secrets = ("Annegret", "4915112345678", "anna@example.org", "4711-secret", "bert@nowhere", "tomorrow-secret")
     assert [secret for secret in secrets if secret in written] == []
+
+
+def test_a_place_that_an_event_named_and_a_load_knows_by_its_id_is_told_once(
+    loads: Loads, source: ScriptedSource, clock: SetClock
+) -> None:
+    source.says(make_row(last_updated="2026-11-20T08:00:00Z"))
+    loads.run("r1")
+    moved = Appointment(
+        "a1", "anna", datetime.fromisoformat(START), None, Venue("Building 9, room 1"), AppointmentStatus.BOOKED
+    )
+    accepted = loads.app.event_acceptor.accept(
+        ChangeEvent("e1", EventType.VENUE_CHANGED, clock.now, moved), body={"event_id": "e1"}
+    )
+    assert accepted.outcome == "notified"
+    clock.advance(minutes=30)
+    after_the_event = clock.now.isoformat()
+    source.says(make_row(venue="Building 9, room 1", location_id="loc-9", last_updated=after_the_event))
+    assert loads.run("r2")["changed"] == 0
+    told = loads.query("SELECT kind, count(*) FROM notifications GROUP BY kind")
+    assert told == [("venue_changed", len(accepted.notification_ids))]
