@@ -1,4 +1,4 @@
-"""Both DAGs on a running Airflow: 8,000 appointments from an API that fails one call in ten, and their reminders.
+"""Both DAGs on a running Airflow, with 8,000 appointments from an API that fails one call in ten, then change events.
 
 Starts a system of its own in `.run-bench`, beside one that may be running, and removes it again.
 """
@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
+from bench import change_events
 from bench.servers import Servers
 from stack.airflow_api import AirflowApi
 from stack.checkout import Checkout, here
@@ -28,11 +29,13 @@ _LEAST = 0.8 * APPOINTMENTS  # the others are dirty, or nobody is told of them
 
 def run(_: Servers) -> Iterator[dict[str, Any]]:
     os.environ["DEMO_APPOINTMENTS"] = str(APPOINTMENTS)
+    change_events.lift_limits()
     checkout = Checkout(here().root, run_name=".run-bench")
     try:
         system = up(checkout, demo=True)
         for dag in MOST_SECONDS:
             yield from _figures(system, dag)
+        yield from change_events.figures(system)
     finally:
         clean(checkout)
 

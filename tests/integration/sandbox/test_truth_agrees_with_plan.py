@@ -86,7 +86,7 @@ def planned(server: SandboxServer, rows: list[SourceRow], findings: Findings, da
     wished = preferences(server)
     candidates = []
     for number, row in enumerate(rows):
-        appointment = None if number in findings.appointments else appointment_of(row, known_start=None)
+        appointment = None if number in findings.appointments else appointment_of(row, known=None)
         if appointment is not None and local_day(appointment.start, BERLIN) == day:
             patient = patients_of(row, bad_contacts=findings.contacts.get(number, {}).keys())[-1]
             candidates.append(Candidate(appointment, patient, wished.get(patient.id, Preferences())))
