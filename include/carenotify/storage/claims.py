@@ -52,7 +52,7 @@ WITH candidate AS MATERIALIZED (
     ORDER BY n.id
     FOR UPDATE
 ),
-judged AS (
+judged AS MATERIALIZED (
     SELECT n.id, p.sealed_contact, p.language, p.deceased, p.merged_into,
            ARRAY(
                SELECT s.address_index FROM suppressions s WHERE s.address_index = ANY(p.address_indexes)
@@ -79,10 +79,11 @@ judged AS (
                    WHERE l.notification_id = n.id
                ) THEN 'appointment_past'
                -- An event's own message tells what is newer than the row that could not be read.
-               WHEN n.kind = 'reminder' AND EXISTS (
-                   SELECT FROM notification_appointments l
+               WHEN n.kind = 'reminder' AND (
+                   SELECT bool_or({IN_QUARANTINE})
+                   FROM notification_appointments l
                    JOIN appointments a ON a.id = l.appointment_id
-                   WHERE l.notification_id = n.id AND {IN_QUARANTINE}
+                   WHERE l.notification_id = n.id
                ) THEN 'in_quarantine'
            END AS refusal
     FROM candidate c
