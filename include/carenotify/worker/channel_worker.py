@@ -9,7 +9,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
+from itertools import count
+from queue import Empty, PriorityQueue, SimpleQueue
 from uuid import UUID
 
 from carenotify.domain.delivery import Outcome
@@ -24,6 +25,8 @@ from carenotify.worker.inbox import Inbox
 
 log = logging.getLogger(__name__)
 
+# What is urgent passes what is claimed already and still waits for a thread.
+_RANK = {lane: rank for rank, lane in enumerate(Lane)}
 _GROUP_SECONDS = 0.1
 _DATABASE_PAUSE_SECONDS = 0.5
 # A worker that is asked to end while the database is away waits so long; then its claims are the relay's.
@@ -56,7 +59,8 @@ class ChannelWorker:
         self._inbox.add_room(2 * threads)
         queues = [queue_name(channel, lane) for lane in Lane]
         self._consumer = connect(queues, prefetch=8 * threads, deliver=self._inbox.put)
-        self._claimed: SimpleQueue[Claim | None] = SimpleQueue()
+        self._claimed: PriorityQueue[tuple[int, int, Claim | None]] = PriorityQueue()
+        self._order = count()
         self._results: SimpleQueue[_Result | None] = SimpleQueue()
         # By claim, not by notification: after a long standstill, one can be claimed again while its first send hangs.
         self._held: dict[tuple[UUID, UUID], list[Delivery]] = {}
@@ -93,7 +97,7 @@ class ChannelWorker:
         self._inbox.close()
         self._claimer.join()
         for _ in self._senders:
-            self._claimed.put(None)
+            self._claimed.put((len(_RANK), next(self._order), None))
         for sender in self._senders:
             sender.join()
         self._results.put(None)
@@ -114,7 +118,7 @@ class ChannelWorker:
                 for claim in claims:
                     self._held[_key(claim)] = by_id.pop(claim.notification_id)
             for claim in claims:
-                self._claimed.put(claim)
+                self._claimed.put((_RANK[claim.lane], next(self._order), claim))
             not_ours = [delivery for those in by_id.values() for delivery in those]
             self._consumer.ack(not_ours)
             self._inbox.add_room(len(deliveries) - len(claims))
@@ -140,7 +144,7 @@ class ChannelWorker:
     # --- send --------------------------------------------------------------------------------
 
     def _send_loop(self) -> None:
-        while (claim := self._claimed.get()) is not None:
+        while (claim := self._claimed.get()[2]) is not None:
             try:
                 outcome = self._deliverer.send(claim)
             except Exception as error:  # noqa: BLE001

@@ -6,10 +6,14 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date, timedelta
+from uuid import UUID
 
 import pytest
 
 from carenotify.app import App
+from carenotify.channels.base import OutgoingMessage
+from carenotify.domain.appointment import Appointment, AppointmentStatus, Venue
+from carenotify.domain.event import ChangeEvent, EventType
 from carenotify.domain.notification import Channel, Lane
 from carenotify.errors import (
     AddressRejectedError,
@@ -395,3 +399,31 @@ def test_draining_finishes_what_is_claimed_and_gives_the_rest_back(
     assert statuses["sent"] + statuses["queued"] == 100
     waiting = topology.ready_counts(broker_app.relay.broker_url)["sms.low"]
     assert waiting >= statuses["queued"]
+
+
+def test_an_urgent_message_passes_bulk_that_is_claimed_already(
+    broker_app: App, hospital: Hospital, sms: ScriptedProvider, clock: SetClock
+) -> None:
+    go_on = threading.Event()
+    begun: list[UUID] = []
+
+    def slow(message: OutgoingMessage) -> None:
+        begun.append(message.notification_id)
+        go_on.wait(20)
+
+    sms.script = slow
+    plan(broker_app, hospital, patients=3)
+    publish(broker_app)
+    worker = ChannelWorker(channel=Channel.SMS, deliverer=broker_app.deliverer, connect=broker_app.consumer, threads=2)
+    worker.start()
+    wait_for(lambda: worker.counts["claimed"] == 3 and len(begun) == 2)
+    hospital.add_patient("moved", mail=None)
+    new_time = Appointment("m1", "moved", NOON + timedelta(days=1), None, Venue("Hall"), AppointmentStatus.BOOKED)
+    event = ChangeEvent("e1", EventType.BOOKED, clock.now, new_time)
+    urgent = broker_app.event_acceptor.accept(event, body={}).notification_ids
+    broker_app.due_publisher.publish_due(Lane.HIGH)
+    wait_for(lambda: worker.counts["claimed"] == 4)
+    go_on.set()
+    wait_for(lambda: hospital.statuses() == Counter(sent=4))
+    worker.drain()
+    assert begun[2] == urgent[0]
