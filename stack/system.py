@@ -18,6 +18,7 @@ from stack.processes import Processes
 from stack.rabbitmq import RabbitMQ, RabbitPorts
 
 SANDBOX = "sandbox"
+URGENT_WORKER = "worker-urgent"
 
 
 class System:
@@ -93,7 +94,7 @@ class System:
         wanted = self.wished.get("WORKERS", "2")
         if not wanted.isdecimal() or int(wanted) < 1:
             raise StackError(f"WORKERS is {wanted!r}; use a whole number from 1 on.")
-        names = [f"worker-{number}" for number in range(1, int(wanted) + 1)]
+        names = [*(f"worker-{number}" for number in range(1, int(wanted) + 1)), URGENT_WORKER]
         return {name: self._port(f"{name}-health", of=name) for name in names}
 
     def sandbox_command(self) -> list[str]:

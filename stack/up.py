@@ -15,7 +15,7 @@ from stack.processes import Processes
 from stack.progress import say
 from stack.settings import fingerprint, missing_for_workers
 from stack.steps import Steps
-from stack.system import SANDBOX, System, make_run_folder
+from stack.system import SANDBOX, URGENT_WORKER, System, make_run_folder
 from stack.waiting import wait_until
 
 Step = Future[bool]
@@ -141,8 +141,9 @@ def _worker_start(system: System, name: str) -> Callable[[], None]:
 def start_worker(system: System, name: str) -> None:
     """Start one worker and wait until it is ready to send."""
     port = system.workers[name]
+    kind = ["--urgent", "--no-relay"] if name == URGENT_WORKER else []
     command = [str(system.checkout.python), "-m", "carenotify.worker", "--channels", "all", "--health-port", str(port)]
-    start(system, name, command)
+    start(system, name, command + kind)
     _wait_for(system, name, f"http://127.0.0.1:{port}/ready", seconds=60)
 
 

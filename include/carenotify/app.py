@@ -83,10 +83,12 @@ class App:
         """Publishes to the lanes' queues."""
         return Publisher(self.settings.broker_url.get_secret_value())
 
-    def consumer(self, queues: Sequence[str], *, prefetch: int, deliver: Callable[[Delivery], None]) -> Consumer:
+    def consumer(
+        self, queues: Sequence[str], *, prefetch: int, deliver: Callable[[Delivery], None], priority: int = 0
+    ) -> Consumer:
         """A consumer of some queues."""
         url = self.settings.broker_url.get_secret_value()
-        return Consumer(url, queues, prefetch=prefetch, deliver=deliver)
+        return Consumer(url, queues, prefetch=prefetch, deliver=deliver, priority=priority)
 
     # --- data in -----------------------------------------------------------------------------
 

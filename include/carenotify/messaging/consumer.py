@@ -36,11 +36,14 @@ class Delivery:
 class _Lane:
     """One queue's channel. Lives on the link's thread."""
 
-    def __init__(self, queue: str, *, epoch: int, prefetch: int, deliver: Callable[[Delivery], None]) -> None:
+    def __init__(
+        self, queue: str, *, epoch: int, prefetch: int, priority: int, deliver: Callable[[Delivery], None]
+    ) -> None:
         self.queue = queue
         self.channel: AmqpChannel | None = None
         self._epoch = epoch
         self._prefetch = prefetch
+        self._priority = priority
         self._deliver = deliver
         self._consumer_tag: str | None = None
         self._unacked: deque[int] = deque()
@@ -60,7 +63,9 @@ class _Lane:
         if self.channel is None or not self.channel.is_open or wanted == (self._consumer_tag is not None):
             return
         if wanted:
-            self._consumer_tag = self.channel.basic_consume(self.queue, self._on_message)
+            self._consumer_tag = self.channel.basic_consume(
+                self.queue, self._on_message, arguments={"x-priority": self._priority}
+            )
         elif self._consumer_tag is not None:
             self.channel.basic_cancel(self._consumer_tag)
             self._consumer_tag = None
@@ -90,11 +95,18 @@ class _Lane:
 
 
 class Consumer:
-    """Consumes some queues. `deliver` is called on the connection's thread and must only put the delivery away."""
+    """Consumes some queues. `deliver` is called on the connection's thread and must only put the delivery away.
 
-    def __init__(self, url: str, queues: Sequence[str], *, prefetch: int, deliver: Callable[[Delivery], None]) -> None:
+    A consumer of a higher `priority` is given messages first, until its prefetch is full
+    (https://www.rabbitmq.com/docs/consumer-priority).
+    """
+
+    def __init__(
+        self, url: str, queues: Sequence[str], *, prefetch: int, deliver: Callable[[Delivery], None], priority: int = 0
+    ) -> None:
         self._queues = tuple(queues)
         self._prefetch = prefetch
+        self._priority = priority
         self._deliver = deliver
         self._epoch = 0
         self._lanes: dict[str, _Lane] = {}
@@ -130,7 +142,9 @@ class Consumer:
         """Open a channel for each queue."""
         self._epoch += 1
         for queue in self._queues:
-            lane = _Lane(queue, epoch=self._epoch, prefetch=self._prefetch, deliver=self._deliver)
+            lane = _Lane(
+                queue, epoch=self._epoch, prefetch=self._prefetch, priority=self._priority, deliver=self._deliver
+            )
             self._lanes[queue] = lane
             connection.channel(
                 on_open_callback=lambda channel, lane=lane: lane.open(channel, consuming=self._consuming)

@@ -21,6 +21,7 @@ from carenotify.worker.channel_worker import ChannelWorker
 from carenotify.worker.health import HealthServer
 from carenotify.worker.periodic import Periodic
 from carenotify.worker.relay_loop import RelayLoop
+from carenotify.worker.valve import Valve
 
 log = logging.getLogger(__name__)
 
@@ -44,13 +45,17 @@ def _channels(_: click.Context, __: click.Parameter, text: str) -> tuple[Channel
 )
 @click.option("--health-host", default="127.0.0.1", show_default=True, help="Where /health and /ready listen.")
 @click.option("--health-port", default=0, show_default="a free one", help="Port of /health and /ready.")
+@click.option(
+    "--urgent", is_flag=True, help="Take urgent messages only, before all other workers; no bulk stands in their way."
+)
 @click.option("--relay/--no-relay", default=True, show_default=True, help="Whether this process sweeps as well.")
-def main(channels: tuple[Channel, ...], health_host: str, health_port: int, *, relay: bool) -> None:
+def main(channels: tuple[Channel, ...], health_host: str, health_port: int, *, urgent: bool, relay: bool) -> None:
     configure_logging()
     threading.excepthook = end_with_thread
     try:
         app = build_app(application="carenotify-worker")
-        _run(app, channels, health_host=health_host, health_port=health_port, relay=relay)
+        workers = [_channel_worker(app, channel, urgent=urgent) for channel in channels]
+        _run(app, workers, health_host=health_host, health_port=health_port, relay=relay)
     except CarenotifyError as error:
         sys.exit(f"carenotify.worker cannot start: {error}")
 
@@ -75,25 +80,30 @@ def end_with_thread(died: threading.ExceptHookArgs) -> None:
     os._exit(1)
 
 
-def _loops(app: App, workers: Sequence[ChannelWorker]) -> list[Periodic]:
-    relay = RelayLoop(
-        relay=app.relay, database=app.database, workers=workers, interval_seconds=app.settings.relay_interval_seconds
+def _channel_worker(app: App, channel: Channel, *, urgent: bool) -> ChannelWorker:
+    _ = app.providers[channel]  # what is missing for it shows now, not at the first message
+    return ChannelWorker(
+        channel=channel,
+        deliverer=app.deliverer,
+        connect=app.consumer,
+        threads=app.settings.send_threads,
+        urgent_only=urgent,
     )
-    if app.settings.patient_api_url is None:
-        return [relay]
-    return [relay, Periodic("contacts", app.contact_completer.complete, interval_seconds=_CONTACT_SECONDS)]
 
 
-def _run(app: App, channels: tuple[Channel, ...], *, health_host: str, health_port: int, relay: bool) -> None:
+def _loops(app: App, workers: Sequence[ChannelWorker], *, relay: bool) -> list[Periodic]:
+    loops: list[Periodic] = [Valve(database=app.database, workers=workers)]
+    if relay:
+        loops.append(RelayLoop(app.relay, interval_seconds=app.settings.relay_interval_seconds))
+    if relay and app.settings.patient_api_url is not None:
+        loops.append(Periodic("contacts", app.contact_completer.complete, interval_seconds=_CONTACT_SECONDS))
+    return loops
+
+
+def _run(app: App, workers: Sequence[ChannelWorker], *, health_host: str, health_port: int, relay: bool) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    for channel in channels:
-        _ = app.providers[channel]  # what is missing for it shows now, not at the first message
-    workers = [
-        ChannelWorker(channel=channel, deliverer=app.deliverer, connect=app.consumer, threads=app.settings.send_threads)
-        for channel in channels
-    ]
 
     def ready() -> bool:
         connected = not stop.is_set() and all(worker.connected for worker in workers)
@@ -106,10 +116,10 @@ def _run(app: App, channels: tuple[Channel, ...], *, health_host: str, health_po
     health.start()
     for worker in workers:
         worker.start()
-    loops = _loops(app, workers) if relay else []
+    loops = _loops(app, workers, relay=relay)
     for loop in loops:
         loop.start()
-    log.info("delivering %s; health on port %d", ", ".join(channels), health.port)
+    log.info("delivering %s; health on port %d", ", ".join(worker.channel for worker in workers), health.port)
     stop.wait()
     log.info("draining")
     for loop in loops:

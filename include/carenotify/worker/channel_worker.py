@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 # What is urgent passes what is claimed already and still waits for a thread.
 _RANK = {lane: rank for rank, lane in enumerate(Lane)}
+# A worker for urgent messages only is given them before any other; when it is busy or gone, the others get them.
+_URGENT_PRIORITY = 10
 _GROUP_SECONDS = 0.1
 _DATABASE_PAUSE_SECONDS = 0.5
 # A worker that is asked to end while the database is away waits so long; then its claims are the relay's.
@@ -46,10 +48,19 @@ def _key(claim: Claim) -> tuple[UUID, UUID]:
 
 
 class ChannelWorker:
-    """Delivers one channel with `threads` concurrent sends, never holding more than twice as many claims."""
+    """Delivers one channel with `threads` concurrent sends, never holding more than twice as many claims.
+
+    With `urgent_only` it takes nothing but the high lane.
+    """
 
     def __init__(
-        self, *, channel: Channel, deliverer: Deliverer, connect: Callable[..., Consumer], threads: int
+        self,
+        *,
+        channel: Channel,
+        deliverer: Deliverer,
+        connect: Callable[..., Consumer],
+        threads: int,
+        urgent_only: bool = False,
     ) -> None:
         self.channel = channel
         self.counts: Counter[str] = Counter()
@@ -57,8 +68,12 @@ class ChannelWorker:
         self._threads = threads
         self._inbox = Inbox()
         self._inbox.add_room(2 * threads)
-        queues = [queue_name(channel, lane) for lane in Lane]
-        self._consumer = connect(queues, prefetch=8 * threads, deliver=self._inbox.put)
+        self._consumer = connect(
+            [queue_name(channel, lane) for lane in ((Lane.HIGH,) if urgent_only else Lane)],
+            prefetch=8 * threads,
+            deliver=self._inbox.put,
+            priority=_URGENT_PRIORITY if urgent_only else 0,
+        )
         self._claimed: PriorityQueue[tuple[int, int, Claim | None]] = PriorityQueue()
         self._order = count()
         self._results: SimpleQueue[_Result | None] = SimpleQueue()

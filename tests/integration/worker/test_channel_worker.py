@@ -30,6 +30,7 @@ from carenotify.messaging.address import blocking_channel
 from carenotify.storage import pauses
 from carenotify.worker.channel_worker import ChannelWorker
 from carenotify.worker.relay_loop import RelayLoop
+from carenotify.worker.valve import Valve
 from tests.integration.ward import NOON, Hospital, ScriptedProvider, SetClock, wait_for
 
 TODAY = date(2026, 11, 24)
@@ -57,10 +58,18 @@ def worker(broker_app: App) -> Iterator[ChannelWorker]:
 
 @pytest.fixture
 def relay(broker_app: App, worker: ChannelWorker) -> Iterator[RelayLoop]:
-    loop = RelayLoop(relay=broker_app.relay, database=broker_app.database, workers=[worker], interval_seconds=0.05)
+    loop = RelayLoop(broker_app.relay, interval_seconds=0.05)
     loop.start()
     yield loop
     loop.stop()
+
+
+@pytest.fixture
+def valve(broker_app: App, worker: ChannelWorker) -> Iterator[Valve]:
+    valve = Valve(database=broker_app.database, workers=[worker])
+    valve.start()
+    yield valve
+    valve.stop()
 
 
 def plan(app: App, hospital: Hospital, patients: int = 1) -> None:
@@ -256,7 +265,7 @@ def test_what_became_untrue_after_queueing_is_not_sent(
 
 
 def test_a_paused_channel_sends_nothing_until_it_is_resumed(
-    broker_app: App, hospital: Hospital, sms: ScriptedProvider, relay: RelayLoop, clock: SetClock
+    broker_app: App, hospital: Hospital, sms: ScriptedProvider, relay: RelayLoop, valve: Valve, clock: SetClock
 ) -> None:
     with broker_app.database.transaction() as transaction:
         pauses.pause(transaction, Channel.SMS, by="a test", now=clock.now)
@@ -328,6 +337,7 @@ def test_what_the_broker_lost_is_queued_again(
     assert broker_app.relay.requeue_lost() == 0
     clock.advance(seconds=121)
     assert broker_app.relay.requeue_lost() == 3
+    worker.consume(wanted=True)
     wait_for(lambda: hospital.statuses() == Counter(sent=3))
 
 
