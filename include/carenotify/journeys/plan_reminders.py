@@ -66,6 +66,8 @@ class ReminderPlanner:
         opens, closes = self.settings.send_window.bounds(day, self.settings.timezone)
         self._check_day(day, closes=closes, now=now, dry_run=dry_run)
         with self.database.transaction() as transaction:
+            reminders.refresh_statistics(transaction)
+        with self.database.transaction() as transaction:
             return self._plan(transaction, day=day, opens=opens, closes=closes, now=now, dry_run=dry_run)
 
     def _check_day(self, day: date, *, closes: datetime, now: datetime, dry_run: bool) -> None:

@@ -35,9 +35,10 @@ _TOLD = """
 
 SUPERSEDE = f"""
 WITH untold AS (
-    SELECT COALESCE((person_records(a.patient_id))[1], a.patient_id) AS patient_id,
-        (a.start_at AT TIME ZONE %(timezone)s)::date AS day
+    SELECT COALESCE(p.id, a.patient_id) AS patient_id, (a.start_at AT TIME ZONE %(timezone)s)::date AS day
     FROM appointments a
+    LEFT JOIN patients named ON named.id = a.patient_id
+    {PERSON_JOINS}
     WHERE a.start_at >= %(since)s AND a.start_at < %(until)s AND a.status = 'booked' AND NOT EXISTS ({_TOLD})
       AND NOT {IN_QUARANTINE}
 ),
@@ -87,6 +88,14 @@ class Horizon:
     since: datetime
     until: datetime
     days_before: int
+
+
+def refresh_statistics(transaction: Transaction) -> None:
+    """Let PostgreSQL see how large its tables have become: planned for tables that were empty, a plan takes minutes.
+
+    Autovacuum does the same, but only within a minute or so of a first load.
+    """
+    transaction.execute("ANALYZE patients, appointments, notifications, notification_appointments")
 
 
 def take_turns(transaction: Transaction) -> None:
