@@ -31,9 +31,12 @@ class PaperConsumer:
 
     connected = True
 
-    def __init__(self, queues: Sequence[str], *, prefetch: int, deliver: Callable[[Delivery], None]) -> None:
+    def __init__(
+        self, queues: Sequence[str], *, prefetch: int, deliver: Callable[[Delivery], None], priority: int
+    ) -> None:
         self.queues = queues
         self.prefetch = prefetch
+        self.priority = priority
         self.deliver = deliver
         self.acked: list[int] = []
 
@@ -82,14 +85,19 @@ def _claim(notification_id: UUID, token: UUID) -> Claim:
 
 
 @contextmanager
-def at_work(deliverer: PaperDeliverer) -> Iterator[PaperConsumer]:
+def at_work(deliverer: PaperDeliverer, **options: Any) -> Iterator[PaperConsumer]:
     made: list[PaperConsumer] = []
 
     def connect(queues: Sequence[str], **options: Any) -> PaperConsumer:
         made.append(PaperConsumer(queues, **options))
         return made[-1]
 
-    worker = ChannelWorker(channel=Channel.SMS, deliverer=deliverer, connect=connect, threads=2)  # type: ignore[arg-type]
+    worker = ChannelWorker(
+        channel=Channel.SMS,
+        deliverer=deliverer,  # type: ignore[arg-type]
+        connect=connect,  # type: ignore[arg-type]
+        **{"threads": 2, **options},
+    )
     worker.start()
     yield made[0]
     worker.drain()
@@ -178,6 +186,13 @@ def test_a_bug_in_sending_ends_neither_the_thread_nor_the_worker(deliverer: Pape
 def test_a_worker_listens_to_every_lane_of_its_channel(deliverer: PaperDeliverer) -> None:
     with at_work(deliverer) as consumer:
         assert list(consumer.queues) == ["sms.high", "sms.medium", "sms.low"]
+        assert consumer.priority == 0
+
+
+def test_a_worker_for_urgent_messages_listens_to_their_lane_and_is_served_first(deliverer: PaperDeliverer) -> None:
+    with at_work(deliverer, urgent_only=True) as consumer:
+        assert list(consumer.queues) == ["sms.high"]
+        assert consumer.priority > 0
 
 
 def test_a_thread_that_dies_takes_the_process_along_and_says_nothing_personal(
