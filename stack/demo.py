@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from stack import demo_report
+from stack import demo_report, demo_waiting
 from stack.airflow_api import AirflowApi
+from stack.carenotify_api import CarenotifyApi
 from stack.checkout import Checkout
 from stack.demo_changes import Changes, Posted
 from stack.demo_truth import Truth, compare
+from stack.demo_waiting import Moved
 from stack.errors import StackError
 from stack.loopback import get_json, open_local
 from stack.progress import say
@@ -40,6 +42,7 @@ def demo(checkout: Checkout) -> int:
     before = demo_report.taken_before(earlier, day.counts())
     day.run("ingest_appointments", "ingest", offset=timedelta(), join=True)
     day.run("send_reminders", "send_reminders", offset=timedelta())
+    moved = day.move_waiting()
     day.wait_until_settled()
     told = day.report()
     day.run("send_reminders", "send_reminders_again", offset=timedelta(milliseconds=1))
@@ -55,6 +58,7 @@ def demo(checkout: Checkout) -> int:
         seconds=seconds,
         before=before,
         changes=changes,
+        moved=moved,
     )
     demo_report.show(report, system.settings, file)
     _judge(report, told["notifications"])
@@ -71,6 +75,8 @@ def _judge(report: demo_report.Report, planned: int) -> None:
             f"Lost: {report['lost']}, received twice: {report['duplicates']}; both should be 0. "
             f"Workers that were killed explain at most {known} of the latter."
         )
+    if report["old_times_told"]:
+        raise StackError(f"{report['old_times_told']} reminders told a time that was changed while they waited.")
     if report["untold"]:
         raise StackError(
             f"Untold: {report['untold']} patient-days have neither a message nor a reason for having none."
@@ -94,6 +100,11 @@ class Day:
     seconds: dict[str, float]
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
 
+    @property
+    def run_name(self) -> str:
+        """What tells this demo's events from those of others."""
+        return f"{self.began:%Y%m%d%H%M%S}"
+
     def import_preferences(self) -> None:
         """Take the patients' wishes from the hospital's own list."""
         with _timed(self.seconds, "preferences"), tempfile.NamedTemporaryFile(suffix=".csv") as file:
@@ -114,6 +125,19 @@ class Day:
         with _timed(self.seconds, stage):
             run = (api.run_at_work(dag) if join else None) or api.trigger(dag, self.began + offset)
             api.follow(dag, run, show=lambda tasks: line.show("tasks", tasks), seconds=_DAG_SECONDS)
+
+    def move_waiting(self) -> Moved:
+        """Stop sending, move some appointments whose reminders wait, and go on."""
+        ahead = self.day + timedelta(days=_DAYS_AHEAD)
+        api = CarenotifyApi(self.system.settings)
+        api.pause()
+        try:
+            waiting = demo_waiting.waiting_reminders(self.report(), day=ahead)
+            moved = demo_waiting.move_waiting(self.system.settings, ahead, waiting, run=self.run_name)
+        finally:
+            api.resume()
+        say(f"  {moved.events} appointments moved while their reminders waited")
+        return moved
 
     def wait_until_settled(self) -> None:
         """Return when every notification of the day has a final status. Raises StackError when nothing moves."""
@@ -140,7 +164,7 @@ class Day:
         ahead = self.day + timedelta(days=_DAYS_AHEAD)
         patients = demo_report.fully_told(told, received, day=ahead)
         with _timed(self.seconds, "changes"):
-            posted = Changes(self.system.settings, ahead, patients, f"{self.began:%Y%m%d%H%M%S}").post()
+            posted = Changes(self.system.settings, ahead, patients, self.run_name).post()
             deadline = time.monotonic() + _CHANGES_SECONDS
             line = ChangingLine()
             while (have := len(posted.notification_ids & self.counts().keys())) < len(posted.notification_ids):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -12,9 +11,9 @@ from datetime import UTC, date, datetime, timedelta
 from http.client import HTTPException
 from itertools import cycle, islice
 from typing import Any
-from urllib.error import HTTPError
 from urllib.parse import quote
 
+from stack.carenotify_api import CarenotifyApi, Json, post_json
 from stack.errors import StackError
 from stack.loopback import open_local
 
@@ -23,8 +22,6 @@ KINDS = ("rescheduled", "venue_changed", "cancelled", "booked")
 _TRIES = 30  # the patient API fails on purpose
 # A booking inside the days that loads copy would be asked for at the hospital, which does not have it.
 _BEYOND_LOADS = timedelta(days=400)
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -66,42 +63,39 @@ class Changes:
 
     def post(self) -> Posted:
         """Post up to CHANGES events of all kinds; every other one is in the hospital's own books before."""
-        known = [booked for booked in _booked(self._resources()) if booked.patient_id in self.patients]
+        api = CarenotifyApi(self.settings)
+        known = [booked for booked in booked_on(self.settings, self.day) if booked.patient_id in self.patients]
         places = sorted({booked.place for booked in known}, key=lambda place: place.id)
         posted, ids, spent = 0, set[str](), []
         for number, (booked, kind) in enumerate(zip(islice(known, CHANGES), cycle(KINDS))):
             place = next((other for other in places if other != booked.place), booked.place)
             event, in_books = change(kind, booked, place, event_id=f"demo-{self.run}-{number}")
             if in_books and number // len(KINDS) % 2 == 0:
-                self._call(f"{self.settings['CARENOTIFY_SANDBOX_URL']}/hospital/appointments/{booked.id}", in_books)
+                note_in_books(self.settings, booked, in_books)
             began = time.monotonic()
-            ids.update(self._post_event(event)["notification_ids"])
+            ids.update(api.post_event(event)["notification_ids"])
             spent.append(time.monotonic() - began)
             posted += 1
         return Posted(posted, ids, round(sorted(spent)[int(0.95 * posted)] * 1000, 1) if spent else 0.0)
 
-    def _post_event(self, event: Json) -> Json:
-        url = f"{self.settings['CARENOTIFY_API_URL']}/events"
-        return self._call(url, event, {"Authorization": f"Bearer {self.settings['CARENOTIFY_API_KEY']}"})
 
-    def _call(self, url: str, body: Json, headers: Mapping[str, str] | None = None) -> Json:
-        words = {"Content-Type": "application/json", **(headers or {})}
-        request = urllib.request.Request(url, data=json.dumps(body).encode(), headers=words)  # noqa: S310  # our own address
-        try:
-            with open_local(request, timeout_seconds=30) as answer:
-                found: Json = json.load(answer)
-        except HTTPError as error:
-            raise StackError(f"{url} answered {error.code}: {error.read(2000).decode(errors='replace')}") from error
-        return found
+def booked_on(settings: Mapping[str, str], day: date) -> Iterator[Booked]:
+    """The day's appointments from the patient API that are plainly booked, one for each patient."""
+    return _booked(_resources(settings, day))
 
-    def _resources(self) -> Iterator[Json]:
-        """The day's appointments from the patient API, page by page."""
-        until = self.day + timedelta(days=1)
-        url = f"{self.settings['CARENOTIFY_PATIENT_API_URL']}/Appointment?date=ge{self.day}&date=lt{until}&_count=100"
-        while url:
-            page = _page(url)
-            yield from (entry["resource"] for entry in page.get("entry", ()))
-            url = next((link["url"] for link in page.get("link", ()) if link["relation"] == "next"), "")
+
+def note_in_books(settings: Mapping[str, str], booked: Booked, in_books: Json) -> None:
+    """Change an appointment at the hospital itself."""
+    post_json(f"{settings['CARENOTIFY_SANDBOX_URL']}/hospital/appointments/{booked.id}", in_books)
+
+
+def _resources(settings: Mapping[str, str], day: date) -> Iterator[Json]:
+    until = day + timedelta(days=1)
+    url = f"{settings['CARENOTIFY_PATIENT_API_URL']}/Appointment?date=ge{day}&date=lt{until}&_count=100"
+    while url:
+        page = _page(url)
+        yield from (entry["resource"] for entry in page.get("entry", ()))
+        url = next((link["url"] for link in page.get("link", ()) if link["relation"] == "next"), "")
 
 
 def change(kind: str, booked: Booked, elsewhere: Place, *, event_id: str) -> tuple[Json, Json]:

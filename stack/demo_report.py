@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from stack.demo_changes import Posted
+from stack.demo_waiting import Moved
 from stack.progress import say
 
 Report = dict[str, Any]
@@ -45,23 +46,27 @@ def write(
     seconds: Mapping[str, float],
     before: set[str],
     changes: Posted,
+    moved: Moved,
 ) -> Report:
     """Put the report together, write it, and return it."""
     ids = report["notification_ids"]
     missing = [id_ for id_, told in ids.items() if told["status"] in _TAKEN and id_ not in counts and id_ not in before]
-    missing += [id_ for id_ in changes.notification_ids if id_ not in counts]
-    twice = [id_ for id_ in ids.keys() | changes.notification_ids if counts.get(id_, {}).get("times", 0) > 1]
+    told_at_once = changes.notification_ids | moved.new_ids
+    missing += [id_ for id_ in told_at_once if id_ not in counts]
+    twice = [id_ for id_ in ids.keys() | told_at_once if counts.get(id_, {}).get("times", 0) > 1]
     found: Report = {
         **{name: value for name, value in report.items() if name != "notification_ids"},
         "lost": len(missing) + unfinished(report),
         "duplicates": len(twice),
         "received": sum(told["times"] for id_, told in counts.items() if id_ in ids),
-        "received_unknown": sum(1 for id_ in counts if id_ not in ids and id_ not in changes.notification_ids),
+        "received_unknown": sum(1 for id_ in counts if id_ not in ids and id_ not in told_at_once),
         "sent_before_this_sandbox": len(before),
         "api_calls": stats["api_calls"],
         "api_failures": stats["api_failures"],
-        "change_events": changes.events,
-        "change_notifications": len(changes.notification_ids),
+        "change_events": changes.events + moved.events,
+        "change_notifications": len(told_at_once),
+        "moved_while_waiting": moved.events,
+        "old_times_told": len(moved.old_ids & counts.keys()),
         "change_answer_p95_ms": changes.answer_p95_ms,
         "seconds": {stage: round(spent, 1) for stage, spent in seconds.items()},
     }
@@ -83,6 +88,8 @@ def show(report: Mapping[str, Any], settings: Mapping[str, str], file: Path) -> 
         say(f"  {'reached':<30}{report['reached_share']:>8.2%}")
     say(f"  {'expected by the hospital':<30}{report['expected_patient_days']:>8}   patient-days")
     say(f"  {'change events':<30}{report['change_events']:>8}   {report['change_notifications']} messages")
+    wrong = report["old_times_told"]
+    say(f"  {'moved while reminders waited':<30}{report['moved_while_waiting']:>8}   {wrong} told the old time")
     say(f"  {'lost':<30}{report['lost']:>8}\n  {'duplicates':<30}{report['duplicates']:>8}")
     say(f"  {'patient API calls':<30}{report['api_calls']:>8}   of which failed {report['api_failures']}")
     say("  " + ", ".join(f"{stage} {spent} s" for stage, spent in report["seconds"].items()))

@@ -12,6 +12,7 @@ import pytest
 from stack import demo_report
 from stack.demo import _judge
 from stack.demo_changes import Posted
+from stack.demo_waiting import Moved, waiting_reminders
 from stack.errors import StackError
 
 NO_CHANGES = Posted(0, set(), 0.0)
@@ -48,6 +49,7 @@ def written(
     *,
     before: set[str] | None = None,
     changes: Posted = NO_CHANGES,
+    moved: Moved | None = None,
 ) -> demo_report.Report:
     counts = {id_: {"channel": "sms", "times": number} for id_, number in times.items()}
     stats = {"api_calls": 40, "api_failures": 4}
@@ -59,6 +61,7 @@ def written(
         seconds={"ingest": 1.25},
         before=before or set(),
         changes=changes,
+        moved=moved or Moved(),
     )
 
 
@@ -121,3 +124,25 @@ def test_only_patients_whose_every_reminder_came_are_fully_told() -> None:
     report["notification_ids"]["c"] = report["notification_ids"]["b"] | {"channel": "email", "status": "failed"}
     assert demo_report.fully_told(report, {"a", "b"}, day=date(2026, 11, 27)) == {"pat-a"}
     assert demo_report.fully_told(report, {"a", "b"}, day=date(2026, 11, 28)) == set()
+
+
+def test_an_old_time_that_was_told_fails_the_demo(tmp_path: Path) -> None:
+    moved = Moved(1, old_ids={"old"}, new_ids={"new"})
+    well = written(tmp_path, day(old="superseded", other="sent"), {"new": 1, "other": 1}, moved=moved)
+    assert (well["lost"], well["duplicates"], well["moved_while_waiting"], well["old_times_told"]) == (0, 0, 1, 0)
+    _judge(well, 2)
+    wrong = written(tmp_path, day(old="superseded", other="sent"), {"new": 1, "other": 1, "old": 1}, moved=moved)
+    with pytest.raises(StackError, match="1 reminders told a time that was changed"):
+        _judge(wrong, 2)
+
+
+def test_a_new_time_that_nobody_got_is_lost(tmp_path: Path) -> None:
+    report = written(tmp_path, day(old="superseded"), {}, moved=Moved(1, old_ids={"old"}, new_ids={"new"}))
+    assert report["lost"] == 1
+
+
+def test_only_patients_whose_every_reminder_waits_are_moved() -> None:
+    told = day(a="queued", b="sent", c="pending")
+    told["notification_ids"]["d"] = told["notification_ids"]["c"] | {"status": "sending"}
+    assert waiting_reminders(told, day=date(2026, 11, 27)) == {"pat-a": {"a"}}
+    assert waiting_reminders(told, day=date(2026, 11, 28)) == {}
