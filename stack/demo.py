@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from stack import demo_report, demo_waiting
+from stack import demo_replies, demo_report, demo_waiting
 from stack.airflow_api import AirflowApi
 from stack.carenotify_api import CarenotifyApi
 from stack.checkout import Checkout
 from stack.demo_changes import Changes, Posted
+from stack.demo_replies import Replies
 from stack.demo_truth import Truth, compare
 from stack.demo_waiting import Moved
 from stack.errors import StackError
@@ -48,7 +49,8 @@ def demo(checkout: Checkout) -> int:
     day.run("send_reminders", "send_reminders_again", offset=timedelta(milliseconds=1))
     received = day.counts().keys() | before
     truth = compare(day.truth(), report=told, received=received, before=set(earlier["notification_ids"]))
-    changes = day.post_changes(told, received)
+    replies = day.answer_stop(told, received)
+    changes = day.post_changes(told, received, without=replies.patients)
     file = checkout.run / "demo-report.json"
     report = demo_report.write(
         file,
@@ -59,6 +61,7 @@ def demo(checkout: Checkout) -> int:
         before=before,
         changes=changes,
         moved=moved,
+        replies=replies,
     )
     demo_report.show(report, system.settings, file)
     _judge(report, told["notifications"])
@@ -77,6 +80,8 @@ def _judge(report: demo_report.Report, planned: int) -> None:
         )
     if report["old_times_told"]:
         raise StackError(f"{report['old_times_told']} reminders told a time that was changed while they waited.")
+    if report["texts_after_stop"]:
+        raise StackError(f"{report['texts_after_stop']} texts were tried to telephones that had said STOP.")
     if report["untold"]:
         raise StackError(
             f"Untold: {report['untold']} patient-days have neither a message nor a reason for having none."
@@ -128,12 +133,11 @@ class Day:
 
     def move_waiting(self) -> Moved:
         """Stop sending, move some appointments whose reminders wait, and go on."""
-        ahead = self.day + timedelta(days=_DAYS_AHEAD)
         api = CarenotifyApi(self.system.settings)
         api.pause()
         try:
-            waiting = demo_waiting.waiting_reminders(self.report(), day=ahead)
-            moved = demo_waiting.move_waiting(self.system.settings, ahead, waiting, run=self.run_name)
+            waiting = demo_waiting.waiting_reminders(self.report(), day=self._ahead)
+            moved = demo_waiting.move_waiting(self.system.settings, self._ahead, waiting, run=self.run_name)
         finally:
             api.resume()
         say(f"  {moved.events} appointments moved while their reminders waited")
@@ -158,11 +162,22 @@ class Day:
         days = [self.day + timedelta(days=number) for number in range(1, _DAYS_AHEAD + 1)]
         return Truth.from_answers(get_json(f"{self._sandbox}/hospital/expected?day={day}") for day in days)
 
-    def post_changes(self, told: dict[str, Any], received: set[str]) -> Posted:
+    def answer_stop(self, told: dict[str, Any], received: set[str]) -> Replies:
+        """Let some telephones answer STOP, and move their owners' appointments afterwards."""
+        say("\nreplies")
+        patients = demo_report.fully_told(told, received, day=self._ahead)
+        texts = demo_replies.text_of_each(told, received)
+        with _timed(self.seconds, "replies"):
+            theirs = {patient: text for patient, text in texts.items() if patient in patients}
+            replies = demo_replies.say_stop(self.system.settings, self._ahead, theirs, run=self.run_name)
+        say(f"  {replies.stopped} telephones said STOP; later changes tried {replies.texts_tried} texts to them")
+        return replies
+
+    def post_changes(self, told: dict[str, Any], received: set[str], *, without: frozenset[str]) -> Posted:
         """Change appointments of the day ahead, and return when the receivers have the messages, or after a while."""
         say("\nchanges")
-        ahead = self.day + timedelta(days=_DAYS_AHEAD)
-        patients = demo_report.fully_told(told, received, day=ahead)
+        ahead = self._ahead
+        patients = demo_report.fully_told(told, received, day=ahead) - without
         with _timed(self.seconds, "changes"):
             posted = Changes(self.system.settings, ahead, patients, self.run_name).post()
             deadline = time.monotonic() + _CHANGES_SECONDS
@@ -189,6 +204,11 @@ class Day:
         """How many calls the patient API had, and failed on purpose."""
         found: dict[str, Any] = get_json(f"{self._sandbox}/stats")
         return found
+
+    @property
+    def _ahead(self) -> date:
+        """The day whose appointments are reminded of today."""
+        return self.day + timedelta(days=_DAYS_AHEAD)
 
     @property
     def _sandbox(self) -> str:

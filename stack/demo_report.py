@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from stack.demo_changes import Posted
+from stack.demo_replies import Replies
 from stack.demo_waiting import Moved
 from stack.progress import say
 
@@ -47,11 +48,12 @@ def write(
     before: set[str],
     changes: Posted,
     moved: Moved,
+    replies: Replies,
 ) -> Report:
     """Put the report together, write it, and return it."""
     ids = report["notification_ids"]
     missing = [id_ for id_, told in ids.items() if told["status"] in _TAKEN and id_ not in counts and id_ not in before]
-    told_at_once = changes.notification_ids | moved.new_ids
+    told_at_once = changes.notification_ids | moved.new_ids | replies.later_ids
     missing += [id_ for id_ in told_at_once if id_ not in counts]
     twice = [id_ for id_ in ids.keys() | told_at_once if counts.get(id_, {}).get("times", 0) > 1]
     found: Report = {
@@ -63,9 +65,11 @@ def write(
         "sent_before_this_sandbox": len(before),
         "api_calls": stats["api_calls"],
         "api_failures": stats["api_failures"],
-        "change_events": changes.events + moved.events,
+        "change_events": changes.events + moved.events + replies.stopped,
         "change_notifications": len(told_at_once),
         "moved_while_waiting": moved.events,
+        "stops": replies.stopped,
+        "texts_after_stop": replies.texts_tried,
         "old_times_told": len(moved.old_ids & counts.keys()),
         "change_answer_p95_ms": changes.answer_p95_ms,
         "seconds": {stage: round(spent, 1) for stage, spent in seconds.items()},
@@ -90,6 +94,9 @@ def show(report: Mapping[str, Any], settings: Mapping[str, str], file: Path) -> 
     say(f"  {'change events':<30}{report['change_events']:>8}   {report['change_notifications']} messages")
     wrong = report["old_times_told"]
     say(f"  {'moved while reminders waited':<30}{report['moved_while_waiting']:>8}   {wrong} told the old time")
+    say(
+        f"  {'telephones that said STOP':<30}{report['stops']:>8}   {report['texts_after_stop']} texts tried afterwards"
+    )
     say(f"  {'lost':<30}{report['lost']:>8}\n  {'duplicates':<30}{report['duplicates']:>8}")
     say(f"  {'patient API calls':<30}{report['api_calls']:>8}   of which failed {report['api_failures']}")
     say("  " + ", ".join(f"{stage} {spent} s" for stage, spent in report["seconds"].items()))

@@ -12,6 +12,7 @@ import pytest
 from stack import demo_report
 from stack.demo import _judge
 from stack.demo_changes import Posted
+from stack.demo_replies import Replies, text_of_each
 from stack.demo_waiting import Moved, waiting_reminders
 from stack.errors import StackError
 
@@ -50,6 +51,7 @@ def written(
     before: set[str] | None = None,
     changes: Posted = NO_CHANGES,
     moved: Moved | None = None,
+    replies: Replies | None = None,
 ) -> demo_report.Report:
     counts = {id_: {"channel": "sms", "times": number} for id_, number in times.items()}
     stats = {"api_calls": 40, "api_failures": 4}
@@ -62,6 +64,7 @@ def written(
         before=before or set(),
         changes=changes,
         moved=moved or Moved(),
+        replies=replies or Replies(),
     )
 
 
@@ -146,3 +149,17 @@ def test_only_patients_whose_every_reminder_waits_are_moved() -> None:
     told["notification_ids"]["d"] = told["notification_ids"]["c"] | {"status": "sending"}
     assert waiting_reminders(told, day=date(2026, 11, 27)) == {"pat-a": {"a"}}
     assert waiting_reminders(told, day=date(2026, 11, 28)) == {}
+
+
+def test_a_text_to_a_telephone_that_said_stop_fails_the_demo(tmp_path: Path) -> None:
+    heeded = Replies(3, frozenset({"pat-a"}), later_ids={"mail"}, texts_tried=0)
+    _judge(written(tmp_path, day(a="delivered"), {"a": 1, "mail": 1}, replies=heeded), 1)
+    ignored = Replies(3, frozenset({"pat-a"}), later_ids={"text"}, texts_tried=1)
+    with pytest.raises(StackError, match="1 texts were tried to telephones that had said STOP"):
+        _judge(written(tmp_path, day(a="delivered"), {"a": 1, "text": 1}, replies=ignored), 1)
+
+
+def test_only_who_got_a_text_can_answer_it() -> None:
+    told = day(a="delivered", b="failed", c="sent")
+    told["notification_ids"]["c"]["channel"] = "email"
+    assert text_of_each(told, {"a", "c"}) == {"pat-a": "a"}
