@@ -21,7 +21,7 @@ class InstantProvider(Provider):
         """Nothing to let go of."""
 
 
-App.providers = {channel: InstantProvider() for channel in Channel}  # type: ignore[assignment,method-assign]
+App.providers = {channel: (InstantProvider(),) for channel in Channel}  # type: ignore[assignment,method-assign]
 
 if __name__ == "__main__":
     main(["--channels", "sms"])

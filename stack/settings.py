@@ -149,8 +149,10 @@ def _python_path(checkout: Checkout, wished: Mapping[str, str]) -> dict[str, str
 
 def missing_for_workers(chosen: Mapping[str, str]) -> list[str]:
     """The settings that the workers need and that nobody has set."""
-    first = [chosen.get(name, default).partition(",")[0].strip() for name, default in _PROVIDERS.items()]
-    needed = [name for provider in first for name in _PROVIDER_NEEDS.get(provider, ())]
+    named = [
+        name.strip() for setting, default in _PROVIDERS.items() for name in chosen.get(setting, default).split(",")
+    ]
+    needed = dict.fromkeys(need for provider in named for need in _PROVIDER_NEEDS.get(provider, ()))
     return [name for name in needed if name not in chosen]
 
 

@@ -9,6 +9,7 @@ from collections import UserDict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
+from itertools import chain
 
 import requests
 
@@ -39,17 +40,16 @@ from carenotify.storage.sealed import Sealer
 _CONNECTIONS = 12
 
 
-class _MadeOnDemand(UserDict[Channel, Provider]):
+class _MadeOnDemand(UserDict[Channel, tuple[Provider, ...]]):
     """Providers by channel; only those that somebody asked for are in it."""
 
-    def __init__(self, makers: Mapping[Channel, Callable[[], Provider]]) -> None:
+    def __init__(self, make: Callable[[Channel], tuple[Provider, ...]]) -> None:
         super().__init__()
-        self._makers = makers
+        self._make = make
 
-    def __missing__(self, channel: Channel) -> Provider:
-        provider = self._makers[channel]()
-        self.data[channel] = provider
-        return provider
+    def __missing__(self, channel: Channel) -> tuple[Provider, ...]:
+        self.data[channel] = self._make(channel)
+        return self.data[channel]
 
 
 class App:
@@ -101,24 +101,32 @@ class App:
 
     # --- providers ---------------------------------------------------------------------------
 
+    @property
+    def provider_names(self) -> Mapping[Channel, tuple[str, ...]]:
+        """The names of each channel's providers, the one to use first ahead; each named once."""
+        return {
+            channel: tuple(dict.fromkeys(getattr(self.settings, f"{channel}_providers"))) for channel in self._makers
+        }
+
     @cached_property
-    def providers(self) -> Mapping[Channel, Provider]:
-        """The provider of each channel, the first of CARENOTIFY_<CHANNEL>_PROVIDERS, made when it is asked for.
+    def providers(self) -> Mapping[Channel, tuple[Provider, ...]]:
+        """The providers of each channel in their order, all made when the channel is first asked for.
 
         A worker for one channel needs the settings of that channel only. Raises SettingsError.
         """
-        return _MadeOnDemand(
-            {
-                Channel.EMAIL: lambda: self._provider("email_providers", {"smtp": self._smtp}),
-                Channel.SMS: lambda: self._provider("sms_providers", {"twilio": self._twilio}),
-            }
-        )
+        return _MadeOnDemand(self._providers_of)
 
-    def _provider(self, setting: str, known: dict[str, Callable[[], Provider]]) -> Provider:
-        name = getattr(self.settings, setting)[0]
-        if name not in known:
-            raise SettingsError(f"{PREFIX}{setting.upper()}: {name!r} is not a provider; known are {', '.join(known)}")
-        return known[name]()
+    @property
+    def _makers(self) -> Mapping[Channel, Mapping[str, Callable[[], Provider]]]:
+        return {Channel.EMAIL: {"smtp": self._smtp}, Channel.SMS: {"twilio": self._twilio}}
+
+    def _providers_of(self, channel: Channel) -> tuple[Provider, ...]:
+        known, names = self._makers[channel], self.provider_names[channel]
+        for name in names:
+            if name not in known:
+                setting = f"{PREFIX}{channel.upper()}_PROVIDERS"
+                raise SettingsError(f"{setting}: {name!r} is not a provider; known are {', '.join(known)}")
+        return tuple(known[name]() for name in names)
 
     def _smtp(self) -> Provider:
         from carenotify.channels.email.smtp import SmtpProvider
@@ -214,7 +222,7 @@ class App:
     def close(self) -> None:
         """Let go of every connection that was made."""
         made = self.__dict__
-        for provider in made.get("providers", {}).values():
+        for provider in chain.from_iterable(made.get("providers", {}).values()):
             provider.close()
         for part in ("publisher", "prompt_publisher", "database"):
             if part in made:

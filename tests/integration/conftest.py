@@ -8,7 +8,6 @@ import pytest
 
 from carenotify.app import App, build_app
 from carenotify.config import Settings
-from carenotify.domain.notification import Channel
 from tests.integration.ward import Hospital, ScriptedProvider, SetClock, make_settings
 
 
@@ -37,7 +36,10 @@ def broker_app(database_url: str, broker_url: str, clock: SetClock) -> Iterator[
 
 def _seeded(app: App) -> Iterator[App]:
     app.seed_templates()
-    app.__dict__["providers"] = {channel: ScriptedProvider(channel) for channel in Channel}
+    app.__dict__["providers"] = {
+        channel: tuple(ScriptedProvider(channel, name) for name in names)
+        for channel, names in app.provider_names.items()
+    }
     yield app
     app.close()
 

@@ -38,7 +38,7 @@ class Deliverer:
     """Delivers through one provider for each channel. Safe to call from many threads."""
 
     database: Database
-    providers: Mapping[Channel, Provider]
+    providers: Mapping[Channel, Sequence[Provider]]
     hospital: Hospital
     clock: Clock
     claim_for: timedelta
@@ -83,7 +83,7 @@ class Deliverer:
 
     def send(self, claim: Claim) -> Outcome:
         """Word and send one claimed notification to the patient's best address, and say what came of it."""
-        provider = self.providers[claim.channel]
+        provider = self.providers[claim.channel][0]
         attempt = Attempt(claim.notification_id, claim.token, claim.attempt, provider.name)
         now = self.clock()
         seconds_left = (claim.claimed_until - min(_CALL, self.claim_for / 2) - now).total_seconds()
@@ -101,7 +101,7 @@ class Deliverer:
             log.warning("notification %s: %s", claim.notification_id, error)
             return delivery.given_up(attempt, Status.FAILED, "wording")
         try:
-            return delivery.accepted(attempt, provider.send(message))
+            return delivery.accepted(attempt, provider.send(message), to=message.to)
         except DeliveryError as error:
             return delivery.refused(attempt, error, to=message.to, now=self.clock())
 

@@ -81,7 +81,7 @@ def end_with_thread(died: threading.ExceptHookArgs) -> None:
 
 
 def _channel_worker(app: App, channel: Channel, *, urgent: bool) -> ChannelWorker:
-    _ = app.providers[channel]  # what is missing for it shows now, not at the first message
+    _ = app.providers[channel]  # what is missing for any of them shows now, not at the first message
     return ChannelWorker(
         channel=channel,
         deliverer=app.deliverer,

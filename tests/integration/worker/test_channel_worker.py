@@ -43,7 +43,7 @@ def hospital(broker_app: App) -> Hospital:
 
 @pytest.fixture
 def sms(broker_app: App) -> ScriptedProvider:
-    provider = broker_app.providers[Channel.SMS]
+    [provider] = broker_app.providers[Channel.SMS]
     assert isinstance(provider, ScriptedProvider)
     return provider
 
