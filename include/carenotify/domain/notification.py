@@ -38,17 +38,20 @@ class Status(StrEnum):
 
 
 _STOPPED = {Status.EXPIRED, Status.SUPERSEDED, Status.CANCELLED, Status.SUPPRESSED}
+# A receipt can prove that the provider had a message whose call was cut, or whose worker was killed, and which waits
+# to be sent again (domain/receipt.py).
+_BY_RECEIPT = {Status.SENT, Status.FAILED, Status.DELIVERED, Status.BOUNCED, Status.UNSUBSCRIBED}
 
 TRANSITIONS: dict[Status, frozenset[Status]] = {
     # A message can overtake its own "queued" mark, so a worker may claim a pending row.
-    Status.PENDING: frozenset({Status.QUEUED, Status.SENDING, *_STOPPED}),
-    Status.QUEUED: frozenset({Status.PENDING, Status.SENDING, *_STOPPED}),
+    Status.PENDING: frozenset({Status.QUEUED, Status.SENDING, *_BY_RECEIPT, *_STOPPED}),
+    Status.QUEUED: frozenset({Status.PENDING, Status.SENDING, *_BY_RECEIPT, *_STOPPED}),
     Status.SENDING: frozenset({Status.PENDING, Status.SENT, Status.FAILED, Status.UNSUBSCRIBED, *_STOPPED}),
     Status.SENT: frozenset({Status.DELIVERED, Status.FAILED, Status.BOUNCED, Status.UNSUBSCRIBED}),
     Status.DELIVERED: frozenset({Status.BOUNCED, Status.UNSUBSCRIBED}),
-    # A person may replay what failed.
-    Status.FAILED: frozenset({Status.PENDING}),
-    Status.BOUNCED: frozenset(),
+    # A person may replay what failed; and an attempt that nobody heard of again may have come through.
+    Status.FAILED: frozenset({Status.PENDING, Status.DELIVERED, Status.BOUNCED, Status.UNSUBSCRIBED}),
+    Status.BOUNCED: frozenset({Status.UNSUBSCRIBED}),
     Status.UNSUBSCRIBED: frozenset(),
     Status.EXPIRED: frozenset(),
     Status.SUPERSEDED: frozenset(),
@@ -60,6 +63,7 @@ FINAL = frozenset(status for status, following in TRANSITIONS.items() if not fol
     Status.SENT,
     Status.DELIVERED,
     Status.FAILED,
+    Status.BOUNCED,
 }
 
 

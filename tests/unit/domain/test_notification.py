@@ -46,14 +46,17 @@ def test_no_status_follows_itself() -> None:
 
 
 def test_what_a_patient_got_is_never_sent_again() -> None:
-    for status in (Status.SENT, Status.DELIVERED):
+    for status in (Status.SENT, Status.DELIVERED, Status.BOUNCED, Status.UNSUBSCRIBED):
         assert not TRANSITIONS[status] & UNFINISHED
+
+
+def test_what_was_delivered_never_becomes_less() -> None:
+    assert TRANSITIONS[Status.DELIVERED] == {Status.BOUNCED, Status.UNSUBSCRIBED}
 
 
 @pytest.mark.parametrize(
     "status",
     [
-        Status.BOUNCED,
         Status.UNSUBSCRIBED,
         Status.EXPIRED,
         Status.SUPERSEDED,
