@@ -105,6 +105,7 @@ class System:
             "--appointments": demo_appointments(self.wished),
             "--reminder-day": (demo_day(self.settings) + timedelta(days=3)).isoformat(),
             "--timezone": self.settings["CARENOTIFY_TIMEZONE"],
+            "--inbound-url": f"{self.settings['CARENOTIFY_PUBLIC_URL']}/carenotify/v1/inbound/twilio",
         }
         words = [word for option in options.items() for word in option]
         return [str(self.checkout.python), "-m", "carenotify.sandbox", *words]

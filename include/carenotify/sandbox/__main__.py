@@ -36,6 +36,7 @@ def _zone(_context: click.Context, _parameter: click.Parameter, value: str) -> Z
 @click.option("--timezone", callback=_zone, default="Europe/Berlin", help="The hospital's zone.")
 @click.option("--fail-share", type=SHARE, default=0.1, help="Share of patient API calls that fail.")
 @click.option("--provider-fail-share", type=SHARE, default=0.02, help="Share of SMS and mails refused for now.")
+@click.option("--dead-share", type=SHARE, default=0.0, help="Share of numbers and mailboxes that take nothing, ever.")
 @click.option("--dirty-share", type=SHARE, default=DEFAULT_DIRTY_SHARE, help="Share of broken rows.")
 @click.option("--twilio-account-sid", required=True, envvar="CARENOTIFY_TWILIO_ACCOUNT_SID", help="SID to accept.")
 @click.option("--twilio-auth-token", required=True, envvar="CARENOTIFY_TWILIO_AUTH_TOKEN", help="Token to accept.")

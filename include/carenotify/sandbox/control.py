@@ -33,6 +33,7 @@ class Control:
             web.get("/health", self._health),
             web.get("/counts", self._counts),
             web.delete("/counts", self._reset),
+            web.get("/unanswered", self._unanswered),
             web.get("/messages", self._messages),
             web.get("/mails", self._mails),
             web.get("/stats", self._stats),
@@ -49,6 +50,10 @@ class Control:
 
     async def _counts(self, _request: web.Request) -> web.Response:
         return _json(self._ledger.counts())
+
+    async def _unanswered(self, _request: web.Request) -> web.Response:
+        """How often a message was taken and its sender never told, by notification id."""
+        return _json(dict(self._ledger.unanswered))
 
     async def _reset(self, _request: web.Request) -> web.Response:
         self._ledger.reset()

@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args, get_type_hints
 
 Mode = Literal["ok", "down", "html", "other-shape", "endless-pages"]
 ProviderMode = Literal["ok", "down"]
+ReceiptsMode = Literal["on", "off"]
 
 # Kinds of failing FHIR calls and their weights. A time-out holds a caller for seconds, so it is rare.
 FHIR_FAULTS: dict[str, float] = {
@@ -39,18 +40,24 @@ class Faults:
     """Shares are between 0 and 1 and may be changed while the sandbox runs.
 
     `accept_then_cut_share` makes duplicates on purpose: the provider takes the message and the answer is lost.
+    `dead_share` of all addresses take nothing, whenever they are tried; of dead numbers, every other one is accepted
+    first and reported as undelivered later. `latency_ms` passes before a provider takes a message, `answer_delay_ms`
+    between that and its answer.
     """
 
     seed: int = 0
     fail_share: float = 0.0
     provider_fail_share: float = 0.0
     accept_then_cut_share: float = 0.0
+    dead_share: float = 0.0
     latency_ms: float = 0.0
+    answer_delay_ms: float = 0.0
     hang_seconds: float = 8.0
     retry_after_seconds: int = 1
     mode: Mode = "ok"
     twilio_mode: ProviderMode = "ok"
     mail_mode: ProviderMode = "ok"
+    receipts_mode: ReceiptsMode = "on"
     counted: Counter[str] = field(default_factory=Counter)
     _scripted: dict[str, deque[str]] = field(default_factory=dict)
     _dice: dict[str, Random] = field(default_factory=dict)
@@ -105,6 +112,19 @@ class Faults:
             return None
         self.counted[f"{where}:{kind}"] += 1
         return kind
+
+    def is_dead(self, address: str) -> bool:
+        """Whether an address takes nothing; the same answer each time, for a seed and a share."""
+        return self.dead_share > 0 and self._fate(address).random() < self.dead_share
+
+    def dies_late(self, address: str) -> bool:
+        """Whether a dead address is found out only after the message was accepted."""
+        dice = self._fate(address)
+        dice.random()
+        return dice.random() < 0.5
+
+    def _fate(self, address: str) -> Random:
+        return Random(f"{self.seed} {address}")  # noqa: S311 - made to be repeatable
 
     def _provider_kind(self, where: str) -> str | None:
         if (self.twilio_mode if where == "twilio" else self.mail_mode) == "down":

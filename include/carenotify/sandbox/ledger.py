@@ -18,6 +18,7 @@ class Ledger:
         default_factory=lambda: {"sms": deque(maxlen=KEPT), "email": deque(maxlen=KEPT)}
     )
     without_id: Counter[str] = field(default_factory=Counter)
+    unanswered: Counter[str] = field(default_factory=Counter)
 
     def note(self, channel: str, notification_id: str | None, message: dict[str, Any]) -> None:
         """A receiver took this message."""
@@ -26,6 +27,11 @@ class Ledger:
         else:
             self.without_id[channel] += 1
         self.said[channel].append({"channel": channel, "notification_id": notification_id} | message)
+
+    def note_unanswered(self, notification_id: str | None) -> None:
+        """A receiver took this message, and whoever sent it will never know."""
+        if notification_id:
+            self.unanswered[notification_id] += 1
 
     def counts(self) -> dict[str, dict[str, Any]]:
         """`{notification_id: {"channel", "times"}}`."""
@@ -45,7 +51,7 @@ class Ledger:
 
     def reset(self) -> None:
         """Forget everything."""
-        for counter in (*self.times.values(), self.without_id):
+        for counter in (*self.times.values(), self.without_id, self.unanswered):
             counter.clear()
         for kept in self.said.values():
             kept.clear()

@@ -25,7 +25,7 @@ _REFUSALS = {
 class MailHandler:
     """aiosmtpd's hooks, for one connection.
 
-    Local parts that start with `bounce` are refused for good; a share of the mails is refused for now.
+    Local parts that start with `bounce` and dead addresses are refused for good; a share of the mails is for now.
     """
 
     def __init__(self, ledger: Ledger, faults: Faults) -> None:
@@ -37,7 +37,7 @@ class MailHandler:
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
         """Draws the mail's fault, once for all of its recipients; greylisting is said here, the others after DATA."""
-        if address.lower().startswith(_BOUNCES):
+        if address.lower().startswith(_BOUNCES) or self._faults.is_dead(address):
             return "550 5.1.1 no such mailbox"
         if not envelope.rcpt_tos:
             self._fault = self._faults.for_provider_call("mail")
@@ -52,20 +52,30 @@ class MailHandler:
             await asyncio.sleep(self._faults.latency_ms / 1000)
         if self._fault in _REFUSALS:
             return _REFUSALS[self._fault]
-        if self._fault != "cut":
-            self._keep(envelope)
-        if self._fault is not None and isinstance(server.transport, asyncio.Transport):
-            server.transport.abort()
+        if self._fault == "cut":
+            return _broken_off(server)
+        notification_id = self._keep(envelope)
+        if self._faults.answer_delay_ms:
+            await asyncio.sleep(self._faults.answer_delay_ms / 1000)
+        if self._fault is not None or server.transport is None or server.transport.is_closing():
+            self._ledger.note_unanswered(notification_id)
+            return _broken_off(server)
         return "250 2.0.0 OK"
 
-    def _keep(self, envelope: Envelope) -> None:
+    def _keep(self, envelope: Envelope) -> str | None:
         content = envelope.original_content or b""
         found = _NOTIFICATION_ID.search(content)
-        self._ledger.note(
-            "email",
-            found[1].decode("ascii", "replace") if found else None,
-            {"from": envelope.mail_from, "to": list(envelope.rcpt_tos), "raw": content},
-        )
+        notification_id = found[1].decode("ascii", "replace") if found else None
+        kept = {"from": envelope.mail_from, "to": list(envelope.rcpt_tos), "raw": content}
+        self._ledger.note("email", notification_id, kept)
+        return notification_id
+
+
+def _broken_off(server: SMTP) -> str:
+    """Break the connection off now. What is returned is never seen."""
+    if isinstance(server.transport, asyncio.Transport):
+        server.transport.abort()
+    return "250 2.0.0 OK"
 
 
 def smtp_protocol(ledger: Ledger, faults: Faults, loop: asyncio.AbstractEventLoop) -> SMTP:

@@ -38,6 +38,7 @@ class Options:
     smtp_port: int = 0
     fail_share: float = 0.0
     provider_fail_share: float = 0.0
+    dead_share: float = 0.0
     dirty_share: float = DEFAULT_DIRTY_SHARE
     latency_ms: float = 0.0
     twilio_account_sid: str = "AC" + "0" * 32
@@ -67,6 +68,7 @@ class Sandbox:
             seed=options.seed,
             fail_share=options.fail_share,
             provider_fail_share=options.provider_fail_share,
+            dead_share=options.dead_share,
             latency_ms=options.latency_ms,
         )
         self.callbacks = Callbacks(options.twilio_auth_token, self.faults, options.seed, options.callback_delay_seconds)

@@ -78,7 +78,12 @@ class TwilioApi:
         if isinstance(outcome, Refusal):
             return _refused(outcome, form.get("To", ""))
         message = self._accept(form, outcome)
-        return cut(request) if fault == "accept-then-cut" else _json(message.as_json(), status=201)
+        if self._faults.answer_delay_ms:
+            await asyncio.sleep(self._faults.answer_delay_ms / 1000)
+        if fault == "accept-then-cut" or request.transport is None:
+            self._ledger.note_unanswered(_notification_id(form.get("StatusCallback", "")))
+            return cut(request)
+        return _json(message.as_json(), status=201)
 
     def _outcome(self, form: dict[str, str]) -> Refusal | Fate:
         if not form.get("To"):
@@ -89,7 +94,11 @@ class TwilioApi:
             return twilio_numbers.NO_FROM
         if len(form["Body"]) > 1600:
             return twilio_numbers.TOO_LONG
-        return twilio_numbers.OPTED_OUT if form["To"] in self._stopped else twilio_numbers.fate_of(form["To"])
+        if form["To"] in self._stopped:
+            return twilio_numbers.OPTED_OUT
+        if self._faults.is_dead(form["To"]):
+            return twilio_numbers.UNKNOWN if self._faults.dies_late(form["To"]) else twilio_numbers.INVALID_NUMBER
+        return twilio_numbers.fate_of(form["To"])
 
     def _accept(self, form: dict[str, str], fate: Fate) -> Message:
         message = Message(
@@ -112,7 +121,7 @@ class TwilioApi:
     def _send_on(self, message: Message, fate: Fate, url: str) -> None:
         """What a look-up shows is at once the last status; the callbacks tell the way there later."""
         message.status, message.error_code = fate.status, fate.error_code
-        if url and not fate.silent:
+        if url and not fate.silent and self._faults.receipts_mode == "on":
             ways = ("failed",) if fate.status == "failed" else ("sent", fate.status)
             self._callbacks.story(url, [callback(message, status) for status in ways])
 

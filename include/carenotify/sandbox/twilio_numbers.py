@@ -27,6 +27,7 @@ class Fate:
 
 
 DELIVERED = Fate()
+UNKNOWN = Fate("undelivered", 30005)
 
 INVALID_NUMBER = Refusal(400, 21211, "The 'To' number {to} is not a valid phone number.")
 OPTED_OUT = Refusal(400, 21610, "Attempt to send to unsubscribed recipient")
@@ -47,7 +48,7 @@ BY_SUFFIX: dict[str, Refusal | Fate] = {
     "0002": OPTED_OUT,
     "0003": NOT_MOBILE,
     "0004": Fate("undelivered", 30003),  # unreachable handset
-    "0005": Fate("undelivered", 30005),  # unknown handset
+    "0005": UNKNOWN,  # handset
     "0006": TOO_MANY,
     "0007": INTERNAL,
     "0008": Fate("undelivered", 30006),  # landline or unreachable carrier

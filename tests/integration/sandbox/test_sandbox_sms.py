@@ -243,3 +243,38 @@ def test_a_reply_is_posted_signed_and_stop_bars_the_number(
 def test_a_reply_needs_somewhere_to_go(server: SandboxServer) -> None:
     answer = requests.post(server.url + "/twilio/inbound", json={"from": GOOD, "body": "hello"}, timeout=5)
     assert answer.status_code == 409
+
+
+def test_an_answer_that_nobody_waits_for_any_more_is_counted(server: SandboxServer) -> None:
+    server.faults.set({"answer_delay_ms": 300})
+    form = {"From": SENDER, "To": GOOD, "Body": "x", "StatusCallback": "http://127.0.0.1:9/r?notification_id=n-1"}
+    with pytest.raises(requests.ReadTimeout):
+        requests.post(
+            f"{server.url}/2010-04-01/Accounts/{SID}/Messages.json", data=form, auth=(SID, TOKEN), timeout=0.1
+        )
+    assert server.counts()["n-1"]["times"] == 1
+    until(lambda: requests.get(server.url + "/unanswered", timeout=5).json() == {"n-1": 1})
+
+
+def test_dead_numbers_are_refused_or_found_out_late_and_always_the_same(server: SandboxServer, client: Client) -> None:
+    server.faults.set({"dead_share": 1})
+    codes = {}
+    for number in range(20):
+        to = f"+491511234{5000 + number}"
+        for _ in range(2):
+            try:
+                sent = text(client, to=to)
+                code = client.messages(sent.sid).fetch().error_code
+            except TwilioRestException as refused:
+                code = refused.code
+            assert codes.setdefault(to, code) == code
+    assert set(codes.values()) == {21211, 30005}
+
+
+def test_without_receipts_nothing_is_called_back(server: SandboxServer, client: Client, receiver: Receiver) -> None:
+    server.faults.set({"receipts_mode": "off"})
+    text(client, status_callback=receiver.url)
+    server.faults.set({"receipts_mode": "on"})
+    text(client, status_callback=receiver.url + "?second")
+    until(lambda: len(receiver.calls) >= 2)
+    assert all(url.endswith("?second") for url, _, _ in receiver.calls)
