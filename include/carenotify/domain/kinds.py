@@ -10,7 +10,7 @@ from datetime import datetime
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from carenotify.domain.appointment import AppointmentStatus
+from carenotify.domain.appointment import Appointment, AppointmentStatus
 from carenotify.domain.notification import Channel, Lane
 
 
@@ -21,6 +21,11 @@ class AppointmentLine(BaseModel):
 
     start: AwareDatetime
     venue: str = Field(min_length=1)
+
+    @classmethod
+    def of(cls, appointment: Appointment) -> AppointmentLine:
+        """The line of an appointment as it stands."""
+        return cls(start=appointment.start, venue=appointment.venue.name)
 
 
 class ReminderData(BaseModel):

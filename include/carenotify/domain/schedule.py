@@ -28,6 +28,11 @@ class Candidate:
     refused_addresses: frozenset[str] = frozenset()
     in_quarantine: bool = False
 
+    @property
+    def languages(self) -> tuple[str | None, ...]:
+        """The languages to tell the patient in, best first."""
+        return (self.preferences.language, self.patient.language if self.patient else None)
+
 
 @dataclass(frozen=True, slots=True)
 class Digest:
@@ -39,9 +44,15 @@ class Digest:
     wanted_language: str | None
     appointments: tuple[Appointment, ...]
 
-    def key(self, kind: Kind) -> str:
-        """What makes it this digest and no other; generations of it are told apart when it is stored."""
-        return f"{kind.name}:{self.patient.id}:{self.appointment_day.isoformat()}:{self.channel.value}"
+    @property
+    def identity(self) -> str:
+        """What makes it this digest and no other, whatever its channel."""
+        return digest_identity(self.patient.id, self.appointment_day)
+
+
+def digest_identity(patient_id: str, appointment_day: date) -> str:
+    """The digest of a patient's local day; generations of it are told apart when it is stored."""
+    return f"{patient_id}:{appointment_day.isoformat()}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,24 +5,24 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-
-import uuid6
+from datetime import datetime
 
 from carenotify.config import Settings
 from carenotify.domain.clock import Clock
 from carenotify.domain.kinds import KINDS, ChangeData
-from carenotify.domain.schedule import Candidate, ReminderRules, channels_of, skip_reason
-from carenotify.domain.window import local_day
+from carenotify.domain.patient import Patient
+from carenotify.domain.schedule import Candidate, channels_of, skip_reason
 from carenotify.errors import SourceError
+from carenotify.journeys.announce_change import rules_at
 from carenotify.journeys.choose_wording import Wordings
 from carenotify.journeys.take_apart_row import patients_of
+from carenotify.journeys.tell_patient import Telling
 from carenotify.sources.base import AppointmentSource, SourceRow
 from carenotify.storage import awaiting_contact, change_events, notifications
 from carenotify.storage.awaiting_contact import Awaiting
 from carenotify.storage.database import Database, Transaction
-from carenotify.storage.notifications import NewNotification
 from carenotify.storage.patients import LoadedPatient, upsert_patients
-from carenotify.storage.recipients import Recipient, read_recipient
+from carenotify.storage.recipients import Recipient, candidate_for, read_recipient
 
 log = logging.getLogger(__name__)
 
@@ -81,49 +81,32 @@ class ContactCompleter:
         return True
 
     def _settle(self, transaction: Transaction, awaiting: Awaiting, recipient: Recipient) -> None:
-        now, zone, kind = self.clock(), self.settings.timezone, KINDS[awaiting.kind]
+        now, kind = self.clock(), KINDS[awaiting.kind]
         known = change_events.known(transaction, awaiting.appointment_id)
         if known is None:
             return
-        candidate = Candidate(known.appointment, recipient.patient, recipient.preferences, recipient.refused_addresses)
-        rules = ReminderRules(kind, zone, self.settings.default_channels, local_day(now, zone), now)
+        candidate = candidate_for(known.appointment, recipient)
+        rules = rules_at(now, kind, self.settings)
         reason = skip_reason(candidate, rules)
         if reason is not None:
             awaiting_contact.suppress(transaction, awaiting, reason=reason, now=now)
             return
         wordings = Wordings.of(transaction, kind, default_language=self.settings.default_language)
-        languages = (recipient.preferences.language, recipient.patient.language)
-        sealer = self.database.sealer
-        data = ChangeData.model_validate(sealer.open(awaiting.sealed_data)).model_copy(
-            update={"given_name": recipient.patient.given_name}
+        telling = self._telling(awaiting, candidate, recipient.patient, now=now)
+        first, *others = telling.on_each(channels_of(candidate, rules), wordings)
+        if awaiting_contact.complete(transaction, awaiting, first, sealer=self.database.sealer):
+            notifications.insert(transaction, others, sealer=self.database.sealer)
+
+    def _telling(self, awaiting: Awaiting, candidate: Candidate, patient: Patient, *, now: datetime) -> Telling:
+        data = ChangeData.model_validate(self.database.sealer.open(awaiting.sealed_data))
+        return Telling(
+            kind=KINDS[awaiting.kind],
+            identity=awaiting.digest,
+            patient_id=patient.id,
+            data=data.model_copy(update={"given_name": patient.given_name}),
+            due_at=now,
+            expires_at=awaiting.expires_at,
+            created_at=now,
+            appointments=(candidate.appointment,),
+            languages=candidate.languages,
         )
-        told = data.model_dump(mode="json")
-        first, *others = channels_of(candidate, rules)
-        ours = awaiting_contact.complete(
-            transaction,
-            awaiting,
-            patient_id=recipient.patient.id,
-            channel=first,
-            template_version_id=wordings.choose(first, *languages),
-            sealed_data=sealer.seal(told),
-            now=now,
-        )
-        rows = [
-            NewNotification(
-                id=uuid6.uuid7(),
-                digest_key=f"{kind.name}:{awaiting.digest}:{channel.value}",
-                kind=kind.name,
-                lane=kind.lane,
-                channel=channel,
-                patient_id=recipient.patient.id,
-                due_at=now,
-                expires_at=awaiting.expires_at,
-                template_version_id=wordings.choose(channel, *languages),
-                data=told,
-                created_at=now,
-                appointments=(known.appointment,),
-            )
-            for channel in others
-        ]
-        if ours:
-            notifications.insert(transaction, rows, sealer=sealer)

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-import uuid6
-
 from carenotify.config import Settings
 from carenotify.domain.clock import Clock
-from carenotify.domain.kinds import REMINDER, AppointmentLine
-from carenotify.domain.schedule import Digest, Plan, ReminderRules, plan_digests
+from carenotify.domain.kinds import REMINDER, AppointmentLine, ReminderData
+from carenotify.domain.schedule import Digest, ReminderRules, plan_digests
 from carenotify.domain.window import day_bounds, local_day
 from carenotify.errors import PlanDayError, WindowClosedError
 from carenotify.journeys.choose_wording import Wordings
+from carenotify.journeys.tell_patient import Telling
 from carenotify.storage import notifications, reminders
 from carenotify.storage.database import Database, Transaction
-from carenotify.storage.notifications import NewNotification
 from carenotify.storage.outbox import IdRange
 
 
@@ -96,7 +93,13 @@ class ReminderPlanner:
         rules = ReminderRules(REMINDER, settings.timezone, settings.default_channels, day, now)
         plan = plan_digests(found, rules)
         wordings = Wordings.of(transaction, REMINDER, default_language=settings.default_language)
-        rows = list(self._rows(plan, wordings, due_at=max(opens, now), closes=closes, now=now))
+        rows = [
+            row
+            for digest in plan.digests
+            for row in _telling(digest, due_at=max(opens, now), closes=closes, now=now).on_each(
+                [digest.channel], wordings
+            )
+        ]
         planned, batches = len(rows), []
         if not dry_run:
             planned = len(notifications.insert(transaction, rows, sealer=sealer))
@@ -106,29 +109,19 @@ class ReminderPlanner:
             )
         return PlannedReminders(day, plan.due, plan.patient_days, planned, superseded, dict(plan.skipped), batches)
 
-    def _rows(
-        self, plan: Plan, wordings: Wordings, *, due_at: datetime, closes: datetime, now: datetime
-    ) -> Iterator[NewNotification]:
-        for digest in plan.digests:
-            yield NewNotification(
-                id=uuid6.uuid7(),
-                digest_key=digest.key(REMINDER),
-                kind=REMINDER.name,
-                lane=REMINDER.lane,
-                channel=digest.channel,
-                patient_id=digest.patient.id,
-                due_at=due_at,
-                expires_at=closes,
-                template_version_id=wordings.choose(digest.channel, digest.wanted_language),
-                data=_data(digest),
-                created_at=now,
-                appointments=digest.appointments,
-            )
 
-
-def _data(digest: Digest) -> dict[str, Any]:
-    lines = tuple(
-        AppointmentLine(start=appointment.start, venue=appointment.venue.name) for appointment in digest.appointments
+def _telling(digest: Digest, *, due_at: datetime, closes: datetime, now: datetime) -> Telling:
+    return Telling(
+        kind=REMINDER,
+        identity=digest.identity,
+        patient_id=digest.patient.id,
+        data=ReminderData(
+            given_name=digest.patient.given_name,
+            appointments=tuple(AppointmentLine.of(appointment) for appointment in digest.appointments),
+        ),
+        due_at=due_at,
+        expires_at=closes,
+        created_at=now,
+        appointments=digest.appointments,
+        languages=(digest.wanted_language,),
     )
-    data = REMINDER.data(given_name=digest.patient.given_name, appointments=lines)
-    return data.model_dump(mode="json")

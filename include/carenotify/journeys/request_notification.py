@@ -9,7 +9,6 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import uuid6
 from pydantic import BaseModel
 
 from carenotify.config import Settings
@@ -21,6 +20,7 @@ from carenotify.domain.schedule import without_addresses
 from carenotify.domain.window import local_day
 from carenotify.errors import EventConflictError, PatientUnknownError
 from carenotify.journeys.choose_wording import Wordings
+from carenotify.journeys.tell_patient import Telling
 from carenotify.storage import idempotency, notifications
 from carenotify.storage.database import Database, Transaction
 from carenotify.storage.idempotency import KeyedRequest
@@ -106,25 +106,19 @@ class NotificationRequester:
     ) -> list[NewNotification]:
         now = self.clock()
         due_at = max(now, wish.due_at or now)
+        telling = Telling(
+            kind=wish.kind,
+            identity=_digest(keyed),
+            patient_id=recipient.patient.id,
+            data=wish.data,
+            due_at=due_at,
+            expires_at=due_at + _GOOD_FOR,
+            created_at=now,
+            languages=(recipient.preferences.language, recipient.patient.language),
+            lane=wish.lane,
+        )
         wordings = Wordings.of(transaction, wish.kind, default_language=self.settings.default_language)
-        languages = (recipient.preferences.language, recipient.patient.language)
-        return [
-            NewNotification(
-                id=uuid6.uuid7(),
-                digest_key=f"{wish.kind.name}:{_digest(keyed)}:{channel.value}",
-                kind=wish.kind.name,
-                lane=wish.lane or wish.kind.lane,
-                channel=channel,
-                patient_id=recipient.patient.id,
-                due_at=due_at,
-                expires_at=due_at + _GOOD_FOR,
-                template_version_id=wordings.choose(channel, *languages),
-                data=wish.data.model_dump(mode="json"),
-                created_at=now,
-                appointments=(),
-            )
-            for channel in channels
-        ]
+        return telling.on_each(channels, wordings)
 
 
 def _why_not(wish: Wish, recipient: Recipient, channels: tuple[Channel, ...], today: date) -> str | None:

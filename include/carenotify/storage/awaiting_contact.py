@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from carenotify.domain.notification import Channel
 from carenotify.storage.database import Transaction
+from carenotify.storage.notifications import NewNotification
+from carenotify.storage.sealed import Sealer
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ RETURNING n.id, n.kind, n.patient_id, n.attempts, n.expires_at, n.dedup_key, n.s
 _COMPLETE = """
 UPDATE notifications
 SET patient_id = %(patient_id)s, channel = %(channel)s, template_version_id = %(template_version_id)s,
-    sealed_data = %(sealed_data)s, due_at = %(now)s, attempts = 0, reason = NULL, publish_until = NULL
+    sealed_data = %(sealed_data)s, due_at = %(due_at)s, attempts = 0, reason = NULL, publish_until = NULL
 WHERE id = %(id)s AND status = 'pending' AND reason = 'awaiting_contact'
 """
 
@@ -87,24 +88,15 @@ def lease(transaction: Transaction, *, now: datetime, limit: int) -> list[Awaiti
     ]
 
 
-def complete(
-    transaction: Transaction,
-    awaiting: Awaiting,
-    *,
-    patient_id: str,
-    channel: Channel,
-    template_version_id: int,
-    sealed_data: bytes,
-    now: datetime,
-) -> bool:
-    """The patient is known: due now, on this channel. False when it was superseded or expired meanwhile."""
+def complete(transaction: Transaction, awaiting: Awaiting, told: NewNotification, *, sealer: Sealer) -> bool:
+    """The patient is known: it is due, and says what `told` does. False when it was superseded or expired meanwhile."""
     parameters = {
         "id": awaiting.id,
-        "patient_id": patient_id,
-        "channel": channel,
-        "template_version_id": template_version_id,
-        "sealed_data": sealed_data,
-        "now": now,
+        "patient_id": told.patient_id,
+        "channel": told.channel,
+        "template_version_id": told.template_version_id,
+        "sealed_data": sealer.seal(told.data),
+        "due_at": told.due_at,
     }
     return transaction.execute(_COMPLETE, parameters).rowcount == 1
 

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from carenotify.domain.appointment import Appointment
 from carenotify.domain.notification import Channel
 from carenotify.domain.patient import Patient, Preferences
+from carenotify.domain.schedule import Candidate
 from carenotify.storage.database import Transaction
 from carenotify.storage.patients import PERSON_JOINS, open_patient, suppressed_addresses
 from carenotify.storage.sealed import Sealer
@@ -37,6 +39,19 @@ RECIPIENT_COLUMNS = """
     ARRAY(SELECT s.address_index FROM suppressions s WHERE s.address_index = ANY(p.address_indexes))
 """
 _BY_ID = f"SELECT {RECIPIENT_COLUMNS} FROM patients named {PERSON_JOINS} WHERE named.id = %s"
+
+
+def candidate_for(appointment: Appointment, recipient: Recipient | None, *, in_quarantine: bool = False) -> Candidate:
+    """The appointment with whoever is to be told of it."""
+    if recipient is None:
+        return Candidate(appointment, None, Preferences(), in_quarantine=in_quarantine)
+    return Candidate(
+        appointment,
+        recipient.patient,
+        recipient.preferences,
+        recipient.refused_addresses,
+        in_quarantine=in_quarantine,
+    )
 
 
 def open_recipient(columns: Sequence[Any], sealer: Sealer) -> Recipient | None:

@@ -7,13 +7,12 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime
 
 from carenotify.domain.appointment import Appointment, AppointmentStatus, Venue
-from carenotify.domain.patient import Preferences
 from carenotify.domain.schedule import Candidate, Skip
 from carenotify.storage.database import Transaction
 from carenotify.storage.outbox import IdRange
 from carenotify.storage.patients import PERSON_JOINS
 from carenotify.storage.quarantine import IN_QUARANTINE
-from carenotify.storage.recipients import RECIPIENT_COLUMNS, open_recipient
+from carenotify.storage.recipients import RECIPIENT_COLUMNS, candidate_for, open_recipient
 from carenotify.storage.sealed import Sealer
 
 # Plans take turns, so that each sees what the one before it wrote; any constant of our own will do.
@@ -116,17 +115,7 @@ def candidates(transaction: Transaction, horizon: Horizon, *, kind: str, sealer:
         appointment = Appointment(
             appointment_id, patient_id, start, end, Venue(venue, location_id), AppointmentStatus(status)
         )
-        recipient = open_recipient(row[8:], sealer)
-        if recipient is None:
-            yield Candidate(appointment, None, Preferences(), in_quarantine=in_quarantine)
-        else:
-            yield Candidate(
-                appointment,
-                recipient.patient,
-                recipient.preferences,
-                recipient.refused_addresses,
-                in_quarantine=in_quarantine,
-            )
+        yield candidate_for(appointment, open_recipient(row[8:], sealer), in_quarantine=in_quarantine)
 
 
 def replace_skips(transaction: Transaction, day: date, skips: Sequence[Skip]) -> None:

@@ -116,7 +116,7 @@ def test_a_patient_gets_at_most_one_message_a_day_and_channel(
     made = plan_digests(candidates, rules)
     times = Counter((digest.patient.id, digest.appointment_day, digest.channel) for digest in made.digests)
     assert set(times.values()) <= {1}
-    assert len({digest.key(REMINDER) for digest in made.digests}) == len(made.digests)
+    assert len({(digest.identity, digest.channel) for digest in made.digests}) == len(made.digests)
 
 
 @given(wards(), rules)
