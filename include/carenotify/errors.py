@@ -146,7 +146,11 @@ class MisconfiguredError(ThrottledError):
 
 
 class AddressRejectedError(DeliveryError):
-    """Permanent for this address: unknown number, landline, no such mailbox."""
+    """Permanent for this message to this address: a full mailbox, a region that is not served. Another may take it."""
+
+
+class DeadAddressError(AddressRejectedError):
+    """The address is no good for good: unknown number, landline, no such mailbox. It goes on the suppression list."""
 
 
 class MessageRejectedError(DeliveryError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from carenotify.domain.notification import Status
 from carenotify.domain.retry import DELIVERY_RETRIES, RetryPolicy
 from carenotify.errors import (
     AddressRejectedError,
+    DeadAddressError,
     DeliveryError,
     MisconfiguredError,
     OptedOutError,
@@ -26,7 +27,8 @@ MISCONFIGURED_DELAY = timedelta(seconds=30)
 class Outcome:
     """The next state of a claimed notification. `attempts` is how many have been spent once this is recorded.
 
-    `uncertain`: the provider may have taken it although it did not say so.
+    `uncertain`: the provider may have taken it although it did not say so. `sent_to` is the address that was tried;
+    `suppress_address` is never to be tried again.
     """
 
     notification_id: UUID
@@ -40,6 +42,7 @@ class Outcome:
     code: str | None = None
     suppress_address: str | None = None
     uncertain: bool = False
+    sent_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ class Attempt:
     provider: str | None = None
 
 
-def accepted(attempt: Attempt, provider_message_id: str) -> Outcome:
+def accepted(attempt: Attempt, provider_message_id: str, *, to: str) -> Outcome:
     """The provider took it."""
     return Outcome(
         attempt.notification_id,
@@ -61,6 +64,7 @@ def accepted(attempt: Attempt, provider_message_id: str) -> Outcome:
         attempt.number,
         provider=attempt.provider,
         provider_message_id=provider_message_id,
+        sent_to=to,
     )
 
 
@@ -80,6 +84,10 @@ def refused(
     attempt: Attempt, error: DeliveryError, *, to: str, now: datetime, policy: RetryPolicy = DELIVERY_RETRIES
 ) -> Outcome:
     """The provider did not take it: due again, stopped, or failed, as the type of the error says."""
+    return replace(_consequence(attempt, error, to=to, now=now, policy=policy), sent_to=to)
+
+
+def _consequence(attempt: Attempt, error: DeliveryError, *, to: str, now: datetime, policy: RetryPolicy) -> Outcome:
     if isinstance(error, ThrottledError):
         misconfigured = isinstance(error, MisconfiguredError)
         wait = error.retry_after or (MISCONFIGURED_DELAY if misconfigured else THROTTLED_DELAY)
@@ -93,8 +101,10 @@ def refused(
         return _again(attempt, error, due_at=now + wait, attempts=attempt.number, reason="temporary")
     if isinstance(error, OptedOutError):
         return _stopped(attempt, error, Status.UNSUBSCRIBED, "opted_out", suppress_address=to)
-    reason = "address_rejected" if isinstance(error, AddressRejectedError) else "message_rejected"
-    return _stopped(attempt, error, Status.FAILED, reason)
+    if isinstance(error, AddressRejectedError):
+        dead = to if isinstance(error, DeadAddressError) else None
+        return _stopped(attempt, error, Status.FAILED, "address_rejected", suppress_address=dead)
+    return _stopped(attempt, error, Status.FAILED, "message_rejected")
 
 
 def _again(attempt: Attempt, error: DeliveryError, *, due_at: datetime, attempts: int, reason: str) -> Outcome:

@@ -25,7 +25,10 @@ from carenotify.storage.sealed import Sealer
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A notification that is ours to send until `claimed_until`, with everything that is true of it now."""
+    """A notification that is ours to send until `claimed_until`, with everything that is true of it now.
+
+    `refused_addresses` are suppressed, or this message has failed at them before.
+    """
 
     notification_id: UUID
     token: UUID
@@ -56,7 +59,7 @@ judged AS MATERIALIZED (
     SELECT n.id, p.sealed_contact, p.language, p.deceased, p.merged_into,
            ARRAY(
                SELECT s.address_index FROM suppressions s WHERE s.address_index = ANY(p.address_indexes)
-           ) AS suppressed,
+           ) || n.tried_addresses AS suppressed,
            CASE
                WHEN EXISTS (SELECT FROM pauses x WHERE x.channel IN (n.channel, '*')) THEN 'paused'
                WHEN n.expires_at <= %(now)s THEN 'window_closed'
@@ -115,8 +118,9 @@ WITH outcome AS (
     SELECT * FROM unnest(
         %(ids)s::uuid[], %(tokens)s::uuid[], %(statuses)s::text[], %(reasons)s::text[], %(due_ats)s::timestamptz[],
         %(attempts)s::int[], %(providers)s::text[], %(provider_message_ids)s::text[], %(codes)s::text[],
-        %(suppressed)s::bytea[], %(uncertain)s::boolean[]
-    ) AS o (id, token, status, reason, due_at, attempts, provider, provider_message_id, code, suppressed, uncertain)
+        %(suppressed)s::bytea[], %(uncertain)s::boolean[], %(sent_to)s::bytea[]
+    ) AS o (id, token, status, reason, due_at, attempts, provider, provider_message_id, code, suppressed, uncertain,
+            sent_to)
 ),
 held AS MATERIALIZED (
     SELECT n.id FROM notifications n JOIN outcome o ON o.id = n.id ORDER BY n.id FOR UPDATE OF n
@@ -126,8 +130,9 @@ recorded AS (
     SET status = o.status, reason = o.reason, due_at = COALESCE(o.due_at, n.due_at), attempts = o.attempts,
         provider = o.provider, provider_message_id = COALESCE(o.provider_message_id, n.provider_message_id),
         error_code = o.code, possible_duplicate = n.possible_duplicate OR o.uncertain, claim_token = NULL,
-        claimed_until = NULL, publish_until = NULL,
-        finished_at = CASE WHEN o.status <> 'pending' THEN %(now)s::timestamptz END
+        claimed_until = NULL, publish_until = NULL, sent_to = COALESCE(o.sent_to, n.sent_to),
+        finished_at = CASE WHEN o.status <> 'pending' THEN %(now)s::timestamptz END,
+        followed_up_at = NULL  -- whatever was decided while it waited
     FROM outcome o, held h
     WHERE n.id = o.id AND h.id = n.id AND n.status = 'sending' AND n.claim_token = o.token
     RETURNING n.id, n.attempts, n.status, n.reason, n.provider, n.error_code, o.suppressed
@@ -144,7 +149,10 @@ lettered AS (
 ),
 suppressing AS (
     INSERT INTO suppressions (address_index, reason, created_at)
-    SELECT DISTINCT suppressed, 'opted_out', %(now)s::timestamptz FROM recorded WHERE suppressed IS NOT NULL
+    SELECT DISTINCT suppressed, CASE status WHEN 'unsubscribed' THEN 'opted_out' ELSE 'rejected' END,
+           %(now)s::timestamptz
+    FROM recorded
+    WHERE suppressed IS NOT NULL
     ON CONFLICT DO NOTHING
 )
 SELECT id FROM recorded
@@ -163,7 +171,7 @@ settled AS (
     SET status = CASE WHEN a.spent THEN 'failed' ELSE 'pending' END,
         reason = CASE WHEN a.spent THEN 'worker_lost' END,
         due_at = %(now)s, attempts = n.attempts + 1, claim_token = NULL, claimed_until = NULL, publish_until = NULL,
-        possible_duplicate = true,
+        possible_duplicate = true, followed_up_at = NULL,
         finished_at = CASE WHEN a.spent THEN %(now)s::timestamptz END
     FROM abandoned a
     WHERE n.id = a.id
@@ -255,6 +263,7 @@ def record(transaction: Transaction, outcomes: Sequence[Outcome], *, now: dateti
             None if outcome.suppress_address is None else sealer.index(outcome.suppress_address) for outcome in outcomes
         ],
         "uncertain": [outcome.uncertain for outcome in outcomes],
+        "sent_to": [None if outcome.sent_to is None else sealer.index(outcome.sent_to) for outcome in outcomes],
     }
     return {row[0] for row in transaction.execute(RECORD, parameters)}
 

@@ -18,6 +18,7 @@ from carenotify.domain.notification import Channel
 from carenotify.domain.wording import Hospital, render
 from carenotify.errors import (
     AddressRejectedError,
+    DeadAddressError,
     DeliveryError,
     MisconfiguredError,
     OptedOutError,
@@ -86,9 +87,9 @@ def test_a_reminder_by_sms_arrives_as_it_was_worded(sandbox: SandboxServer, twil
 @pytest.mark.parametrize(
     ("ending", "kind", "code"),
     [
-        ("0001", AddressRejectedError, "21211"),
+        ("0001", DeadAddressError, "21211"),
         ("0002", OptedOutError, "21610"),
-        ("0003", AddressRejectedError, "21614"),
+        ("0003", DeadAddressError, "21614"),
         ("0006", ThrottledError, "20429"),
         ("0007", TemporaryDeliveryError, "20500"),
         ("0013", AddressRejectedError, "21408"),

@@ -151,7 +151,7 @@ class Life:
         self.note_send(claim)
         attempt = Attempt(claim.notification_id, claim.token, claim.attempt, "paper")
         if said is None:
-            self.results.append(delivery.accepted(attempt, "id"))
+            self.results.append(delivery.accepted(attempt, "id", to="+491510000000"))
         else:
             self.results.append(delivery.refused(attempt, said, to="+491510000000", now=self.clock.now))
 

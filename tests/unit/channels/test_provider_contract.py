@@ -20,6 +20,7 @@ from carenotify.channels.email.smtp import SmtpProvider
 from carenotify.channels.sms.twilio import TwilioProvider
 from carenotify.errors import (
     AddressRejectedError,
+    DeadAddressError,
     DeliveryError,
     MessageRejectedError,
     MisconfiguredError,
@@ -87,7 +88,7 @@ def body(status: int, text: str) -> Callable[[TwilioServer], None]:
 
 ECHO = "<anna.muster@example.org> Annabella, Oncology"
 FAILURES: list[tuple[str, str, Callable[[Any], None], type[DeliveryError], str]] = [
-    ("smtp", "address unknown", script(RCPT=f"550 5.1.1 {ECHO}"), AddressRejectedError, "550 5.1.1"),
+    ("smtp", "address unknown", script(RCPT=f"550 5.1.1 {ECHO}"), DeadAddressError, "550 5.1.1"),
     ("smtp", "address refused, old server", script(RCPT=f"550 {ECHO}"), AddressRejectedError, "550"),
     ("smtp", "mailbox busy", script(RCPT=f"450 4.2.1 {ECHO}"), TemporaryDeliveryError, "450 4.2.1"),
     ("smtp", "rate limit", script(RCPT=f"451 4.7.1 {ECHO}"), ThrottledError, "451 4.7.1"),
@@ -107,8 +108,8 @@ FAILURES: list[tuple[str, str, Callable[[Any], None], type[DeliveryError], str]]
     ("smtp", "silent after the last dot", script(CONTENT=HANG), UnconfirmedDeliveryError, "unconfirmed"),
     ("smtp", "nonsense", script(MAIL="<html>hello</html>"), TemporaryDeliveryError, "-1"),
     ("smtp", "nonsense at once", script(HELLO="HTTP/1.1 400 Bad Request"), TemporaryDeliveryError, "-1"),
-    ("twilio", "no number", answer(400, 21211), AddressRejectedError, "21211"),
-    ("twilio", "landline", answer(400, 21614), AddressRejectedError, "21614"),
+    ("twilio", "no number", answer(400, 21211), DeadAddressError, "21211"),
+    ("twilio", "landline", answer(400, 21614), DeadAddressError, "21614"),
     ("twilio", "opted out", answer(400, 21610), OptedOutError, "21610"),
     ("twilio", "too long", answer(400, 21617), MessageRejectedError, "21617"),
     ("twilio", "another reason", answer(400, 29999), MessageRejectedError, "29999"),

@@ -23,6 +23,7 @@ from carenotify.channels.email.smtp_connections import SmtpConnections
 from carenotify.channels.email.smtp_session import SmtpServer
 from carenotify.errors import (
     AddressRejectedError,
+    DeadAddressError,
     DeliveryError,
     MessageRejectedError,
     MisconfiguredError,
@@ -318,18 +319,18 @@ def test_closing_does_not_wait_for_a_silent_server(server: MailServer) -> None:
 @pytest.mark.parametrize(
     ("stage", "reply", "kind", "code"),
     [
-        (Stage.RECIPIENT, "550 5.1.1 unknown", AddressRejectedError, "550 5.1.1"),
+        (Stage.RECIPIENT, "550 5.1.1 unknown", DeadAddressError, "550 5.1.1"),
         (Stage.RECIPIENT, "550 5.7.1 relaying denied", MessageRejectedError, "550 5.7.1"),
         (Stage.RECIPIENT, "553 mailbox name not allowed", AddressRejectedError, "553"),
         (Stage.RECIPIENT, "552 5.2.2 mailbox full", AddressRejectedError, "552 5.2.2"),
-        (Stage.RECIPIENT, "556 5.1.10 null MX", AddressRejectedError, "556 5.1.10"),
+        (Stage.RECIPIENT, "556 5.1.10 null MX", DeadAddressError, "556 5.1.10"),
         (Stage.RECIPIENT, "450 4.2.0 greylisted", TemporaryDeliveryError, "450 4.2.0"),
         (Stage.RECIPIENT, "450 5.1.1 a contradiction", TemporaryDeliveryError, "450 5.1.1"),
         (Stage.RECIPIENT, "452 4.5.3 too many recipients", ThrottledError, "452 4.5.3"),
         (Stage.RECIPIENT, "452 4.3.1 disk full", TemporaryDeliveryError, "452 4.3.1"),
         (Stage.RECIPIENT, "421 4.7.28 rate limit", ThrottledError, "421 4.7.28"),
         (Stage.CONTENT, "550 no", MessageRejectedError, "550"),
-        (Stage.CONTENT, "550 5.1.1 told late", AddressRejectedError, "550 5.1.1"),
+        (Stage.CONTENT, "550 5.1.1 told late", DeadAddressError, "550 5.1.1"),
         (Stage.CONTENT, "554 5.6.0 bad content", MessageRejectedError, "554 5.6.0"),
         (Stage.CONTENT, "552 5.3.4 too big", MessageRejectedError, "552 5.3.4"),
         (Stage.SENDER, "550 5.1.8 bad sender domain", MessageRejectedError, "550 5.1.8"),

@@ -14,6 +14,7 @@ from carenotify.domain.delivery import Attempt, Outcome
 from carenotify.domain.notification import Status, can_move
 from carenotify.errors import (
     AddressRejectedError,
+    DeadAddressError,
     DeliveryError,
     MessageRejectedError,
     MisconfiguredError,
@@ -44,7 +45,7 @@ EVERY_ERROR = list(_leaves(errors.DeliveryError))
 
 
 def test_an_accepted_message_is_sent_with_the_providers_id() -> None:
-    outcome = delivery.accepted(attempt(2), "SM1")
+    outcome = delivery.accepted(attempt(2), "SM1", to=TO)
     assert (outcome.status, outcome.attempts, outcome.provider_message_id) == (Status.SENT, 2, "SM1")
     assert (outcome.reason, outcome.code, outcome.due_at) == (None, None, None)
 
@@ -57,7 +58,8 @@ def test_what_never_got_to_a_provider_spends_no_attempt_and_names_none() -> None
 @pytest.mark.parametrize(
     ("error", "status", "reason", "suppressed"),
     [
-        (AddressRejectedError("21211"), Status.FAILED, "address_rejected", None),
+        (AddressRejectedError("21408"), Status.FAILED, "address_rejected", None),
+        (DeadAddressError("21211"), Status.FAILED, "address_rejected", TO),
         (MessageRejectedError("21617"), Status.FAILED, "message_rejected", None),
         (OptedOutError("21610"), Status.UNSUBSCRIBED, "opted_out", TO),
         (TemporaryDeliveryError("500"), Status.PENDING, "temporary", None),
@@ -76,6 +78,7 @@ def test_the_type_of_the_error_says_what_follows(
 def test_every_type_of_delivery_error_has_a_named_outcome(error: type[DeliveryError]) -> None:
     named = {
         AddressRejectedError: "address_rejected",
+        DeadAddressError: "address_rejected",
         MessageRejectedError: "message_rejected",
         OptedOutError: "opted_out",
         TemporaryDeliveryError: "temporary",
@@ -110,6 +113,13 @@ def test_being_throttled_spends_no_attempt_however_often(number: int, asked: tim
     outcome = refused(ThrottledError("429", retry_after=asked), number)
     assert (outcome.status, outcome.attempts) == (Status.PENDING, number - 1)
     assert outcome.due_at == NOW + (asked or delivery.THROTTLED_DELAY)
+
+
+@given(st.sampled_from(EVERY_ERROR), st.integers(1, 6))
+def test_every_outcome_of_a_send_says_which_address_was_tried(error: type[DeliveryError], number: int) -> None:
+    assert refused(error("x"), number).sent_to == TO
+    assert delivery.accepted(attempt(number), "SM1", to=TO).sent_to == TO
+    assert delivery.given_up(attempt(number), Status.SUPPRESSED, "no_usable_address").sent_to is None
 
 
 @given(st.sampled_from(EVERY_ERROR), st.integers(1, 6))

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from carenotify.errors import (
     AddressRejectedError,
+    DeadAddressError,
     DeliveryError,
     MessageRejectedError,
     MisconfiguredError,
@@ -37,9 +38,15 @@ REFUSALS: dict[str, type[DeliveryError]] = {
     "454 4.7": TemporaryDeliveryError,  # passing failure of authentication or TLS
     "5": MessageRejectedError,
     "5.1": AddressRejectedError,
+    "5.1.1": DeadAddressError,  # no such mailbox
+    "5.1.2": DeadAddressError,  # no such domain
+    "5.1.3": DeadAddressError,  # not an address
+    "5.1.6": DeadAddressError,  # moved, with no new one given
+    "5.1.10": DeadAddressError,  # a domain that takes no mail (RFC 7505)
     "5.1.7": MessageRejectedError,  # the sender's address: ours
     "5.1.8": MessageRejectedError,
-    "5.2": AddressRejectedError,  # mailbox disabled or full
+    "5.2": AddressRejectedError,  # mailbox full, as a rule
+    "5.2.1": DeadAddressError,  # disabled
     "5.2.3": MessageRejectedError,  # longer than the mailbox takes
     "5.3": MessageRejectedError,
     "5.4": AddressRejectedError,  # no route to that domain
