@@ -19,7 +19,8 @@ from carenotify.domain.window import local_day
 class Candidate:
     """An appointment that nobody was reminded of as it stands now. `patient` is None when it was never copied.
 
-    `in_quarantine`: the source said something newer of it that could not be read.
+    `in_quarantine`: the source said something newer of it that could not be read. `unreadable`: of the patient no more
+    is known than the id and what was wished, for the stored record cannot be decrypted.
     """
 
     appointment: Appointment
@@ -27,6 +28,7 @@ class Candidate:
     preferences: Preferences
     refused_addresses: frozenset[str] = frozenset()
     in_quarantine: bool = False
+    unreadable: bool = False
 
     @property
     def languages(self) -> tuple[str | None, ...]:
@@ -102,6 +104,7 @@ _NOT_TOLD = {
     AppointmentStatus.PENDING: "not_booked",
     AppointmentStatus.WAITLIST: "not_booked",
 }
+UNREADABLE = "unreadable"
 # Reasons that cannot explain why a booked appointment still to come is not told about; all others can.
 REASONS_OF_APPOINTMENTS = frozenset({*_NOT_TOLD.values(), "past"})
 
@@ -139,6 +142,8 @@ def skip_reason(candidate: Candidate, rules: ReminderRules) -> str | None:
         return "deceased"
     if candidate.preferences.opted_out_kinds & {rules.kind.name, "*"}:
         return "opted_out"
+    if candidate.unreadable:
+        return UNREADABLE
     if channels_of(candidate, rules):
         return None
     return _why_unreachable(patient, rules)

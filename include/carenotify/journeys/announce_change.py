@@ -109,7 +109,7 @@ class ChangeAnnouncer:
             return
         kept = _still_reminded(transaction, others)
         recipient = read_recipient(transaction, stopped.patient_id, sealer=self.sealer)
-        if not kept or recipient is None:
+        if not kept or recipient is None or recipient.unreadable:
             return
         telling = Telling(
             kind=REMINDER,

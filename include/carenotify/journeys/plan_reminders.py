@@ -9,14 +9,15 @@ from typing import Any
 from carenotify.config import Settings
 from carenotify.domain.clock import Clock
 from carenotify.domain.kinds import REMINDER, AppointmentLine, ReminderData
-from carenotify.domain.schedule import Digest, ReminderRules, plan_digests
+from carenotify.domain.schedule import UNREADABLE, Digest, Plan, ReminderRules, plan_digests
 from carenotify.domain.window import day_bounds, local_day
-from carenotify.errors import PlanDayError, WindowClosedError
+from carenotify.errors import DecryptionError, PlanDayError, WindowClosedError
 from carenotify.journeys.choose_wording import Wordings
 from carenotify.journeys.tell_patient import Telling
 from carenotify.storage import notifications, reminders
 from carenotify.storage.database import Database, Transaction
 from carenotify.storage.outbox import IdRange
+from carenotify.storage.patients import some_can_be_opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class ReminderPlanner:
 
         Looks from now to the end of the day that is `reminder_days_before` ahead, so what an earlier day left out is
         caught up on. Raises WindowClosedError when that window is over, PlanDayError when the day is still to come
-        (a dry run may look ahead); in both cases nothing is stored.
+        (a dry run may look ahead), DecryptionError when no patient's record can be opened; then nothing is stored.
         """
         now = self.clock()
         opens, closes = self.settings.send_window.bounds(day, self.settings.timezone)
@@ -92,6 +93,7 @@ class ReminderPlanner:
         found = reminders.candidates(transaction, horizon, kind=REMINDER.name, sealer=sealer)
         rules = ReminderRules(REMINDER, settings.timezone, settings.default_channels, day, now)
         plan = plan_digests(found, rules)
+        self._refuse_wrong_keys(transaction, plan)
         wordings = Wordings.of(transaction, REMINDER, default_language=settings.default_language)
         rows = [
             row
@@ -108,6 +110,12 @@ class ReminderPlanner:
                 transaction, kind=REMINDER.name, size=settings.publish_batch, due_by=now, now=now
             )
         return PlannedReminders(day, plan.due, plan.patient_days, planned, superseded, dict(plan.skipped), batches)
+
+    def _refuse_wrong_keys(self, transaction: Transaction, plan: Plan) -> None:
+        """One record that cannot be opened is skipped; but with keys that open none, nobody would be reminded."""
+        if plan.due or not plan.skipped[UNREADABLE] or some_can_be_opened(transaction, self.database.sealer):
+            return
+        raise DecryptionError("no patient's record can be opened; is CARENOTIFY_ENCRYPTION_KEYS the list that it was?")
 
 
 def _telling(digest: Digest, *, due_at: datetime, closes: datetime, now: datetime) -> Telling:

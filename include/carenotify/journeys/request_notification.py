@@ -16,7 +16,7 @@ from carenotify.domain.clock import Clock
 from carenotify.domain.kinds import MESSAGE, Kind
 from carenotify.domain.notification import Channel, Lane
 from carenotify.domain.patient import Patient, addresses, channels_for
-from carenotify.domain.schedule import without_addresses
+from carenotify.domain.schedule import UNREADABLE, without_addresses
 from carenotify.domain.window import local_day
 from carenotify.errors import EventConflictError, PatientUnknownError
 from carenotify.journeys.choose_wording import Wordings
@@ -126,6 +126,8 @@ def _why_not(wish: Wish, recipient: Recipient, channels: tuple[Channel, ...], to
         return "deceased"
     if recipient.preferences.opted_out_kinds & {wish.kind.name, "*"}:
         return "opted_out"
+    if recipient.unreadable:
+        return UNREADABLE
     if channels:
         return None
     if not recipient.patient.contacts:

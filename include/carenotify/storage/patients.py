@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
 
 from carenotify.domain.patient import ContactPoint, Patient
+from carenotify.errors import DecryptionError
 from carenotify.storage.database import Transaction
 from carenotify.storage.sealed import Sealer
 
@@ -108,6 +110,8 @@ WHERE known.id = incoming.id AND known.content_hash = incoming.content_hash
   AND known.fetched_at < incoming.fetched_at
 """
 
+_LATEST = "SELECT sealed_contact FROM patients ORDER BY updated_at DESC LIMIT 100"
+
 
 def upsert_patients(transaction: Transaction, sealer: Sealer, loaded: Mapping[str, LoadedPatient]) -> int:
     """Take over what a load says of patients; gives how many are new or changed.
@@ -123,6 +127,15 @@ def upsert_patients(transaction: Transaction, sealer: Sealer, loaded: Mapping[st
     changed = transaction.execute(_UPSERT).rowcount
     transaction.execute(_SEEN_AGAIN)
     return changed
+
+
+def some_can_be_opened(transaction: Transaction, sealer: Sealer) -> bool:
+    """Whether any of the records written last can be decrypted: with the wrong keys, none can."""
+    for (sealed,) in transaction.execute(_LATEST):
+        with suppress(DecryptionError):
+            sealer.open(sealed)
+            return True
+    return False
 
 
 def known_patient_ids(transaction: Transaction, patient_ids: Collection[str]) -> set[str]:

@@ -10,6 +10,7 @@ from carenotify.domain.appointment import Appointment
 from carenotify.domain.notification import Channel
 from carenotify.domain.patient import Patient, Preferences
 from carenotify.domain.schedule import Candidate
+from carenotify.errors import DecryptionError
 from carenotify.storage.database import Transaction
 from carenotify.storage.patients import PERSON_JOINS, open_patient, suppressed_addresses
 from carenotify.storage.sealed import Sealer
@@ -17,11 +18,12 @@ from carenotify.storage.sealed import Sealer
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """`refused_addresses` stand on the suppression list."""
+    """`refused_addresses` stand on the suppression list. Of an `unreadable` one, name and addresses are not known."""
 
     patient: Patient
     preferences: Preferences
     refused_addresses: frozenset[str]
+    unreadable: bool = False
 
 
 # Of the surviving record, when the named one was merged into it, with what was wished under any record of the person:
@@ -51,28 +53,36 @@ def candidate_for(appointment: Appointment, recipient: Recipient | None, *, in_q
         recipient.preferences,
         recipient.refused_addresses,
         in_quarantine=in_quarantine,
+        unreadable=recipient.unreadable,
     )
 
 
 def open_recipient(columns: Sequence[Any], sealer: Sealer) -> Recipient | None:
-    """The recipient of RECIPIENT_COLUMNS; None when there is no such patient."""
+    """The recipient of RECIPIENT_COLUMNS; None when there is no such patient.
+
+    A record that cannot be decrypted is the trouble of one patient, and no error here.
+    """
     patient_id, sealed, language, deceased, merged_into, channels, wanted, no_channels, no_kinds, suppressed = columns
     if patient_id is None:
         return None
-    patient = open_patient(
-        patient_id=patient_id,
-        sealed_contact=sealed,
-        language=language,
-        deceased=deceased,
-        merged_into=merged_into,
-        sealer=sealer,
-    )
     preferences = Preferences(
         tuple(Channel(channel) for channel in channels),
         wanted,
         frozenset(Channel(channel) for channel in no_channels),
         frozenset(no_kinds),
     )
+    try:
+        patient = open_patient(
+            patient_id=patient_id,
+            sealed_contact=sealed,
+            language=language,
+            deceased=deceased,
+            merged_into=merged_into,
+            sealer=sealer,
+        )
+    except DecryptionError:
+        patient = Patient(patient_id, None, language, deceased=deceased, merged_into=merged_into)
+        return Recipient(patient, preferences, frozenset(), unreadable=True)
     return Recipient(patient, preferences, suppressed_addresses(patient, suppressed, sealer))
 
 

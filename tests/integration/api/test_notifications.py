@@ -14,7 +14,7 @@ from desk import Desk
 from carenotify.api import create_app
 from carenotify.app import App
 from carenotify.domain.access import Scope
-from tests.integration.ward import MAIL, MOBILE, NOON, Hospital, SetClock, wait_for
+from tests.integration.ward import MAIL, MOBILE, NOON, Hospital, SetClock, make_unreadable, wait_for
 
 DATA = {"subject": "Your results", "text": "They can be collected from Monday."}
 
@@ -114,6 +114,13 @@ def test_who_cannot_be_told_is_not_and_the_caller_learns_why(
         answer = ask(**changes)
         assert answer.status_code == 202
         assert answer.get_json() == {"notification_ids": [], "outcome": "not_told", "reason": reason}
+
+
+def test_a_patient_whose_record_cannot_be_opened_is_not_told(ask: Callable[..., Any], hospital: Hospital) -> None:
+    hospital.add_patient()
+    make_unreadable(hospital, "anna")
+    answer = ask()
+    assert (answer.status_code, answer.get_json()["reason"]) == (202, "unreadable")
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from carenotify.journeys.accept_event import Accepted
 from carenotify.sources.base import SourceContact, SourcePatient
 from carenotify.storage.outbox import lease_due
 from tests.integration.loading import ScriptedSource
-from tests.integration.ward import NOON, Hospital, SetClock
+from tests.integration.ward import NOON, Hospital, SetClock, make_unreadable
 
 TODAY = date(2026, 11, 24)
 START = NOON + timedelta(days=3, hours=2)
@@ -163,6 +163,17 @@ def test_who_must_not_be_told_is_not_and_the_change_is_true_all_the_same(
     assert anna.query("SELECT start_at FROM appointments") == [(LATER,)]
 
 
+def test_an_event_for_a_patient_whose_record_cannot_be_opened_is_stored_and_not_told(app: App, anna: Hospital) -> None:
+    anna.add_appointment("a2", start=START + timedelta(hours=1))
+    app.reminder_planner.plan(TODAY)
+    make_unreadable(anna, "anna")
+    accepted = accept(app, event())
+    assert (accepted.outcome, accepted.reason, accepted.notification_ids) == ("not_told", "unreadable", ())
+    assert anna.query("SELECT outcome, reason FROM change_events") == [("not_told", "unreadable")]
+    assert anna.query("SELECT start_at FROM appointments WHERE id = 'a1'") == [(LATER,)]
+    assert rows(anna) == [("reminder", "sms", "superseded", "low")]
+
+
 def test_a_change_of_what_is_past_is_not_told(app: App, anna: Hospital) -> None:
     assert accept(app, event(start=NOON - timedelta(hours=1))).reason == "past"
 
@@ -249,6 +260,16 @@ def test_a_completed_patient_who_must_not_be_told_is_not(app: App, hospital: Hos
     accept(app, event(patient_id="paul"))
     app.contact_completer.complete()
     assert hospital.query("SELECT status, reason FROM notifications") == [("suppressed", "deceased")]
+
+
+def test_a_patient_who_became_known_and_cannot_be_opened_is_not_told(
+    app: App, hospital: Hospital, source: KnownPatients
+) -> None:
+    accept(app, event(patient_id="paul"))
+    hospital.add_patient("paul")
+    make_unreadable(hospital, "paul")
+    assert app.contact_completer.complete() == 1
+    assert hospital.query("SELECT status, reason FROM notifications") == [("suppressed", "unreadable")]
 
 
 def test_what_waits_for_a_contact_is_neither_published_nor_claimed(

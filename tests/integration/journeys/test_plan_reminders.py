@@ -9,8 +9,9 @@ import pytest
 
 from carenotify.app import App
 from carenotify.domain.patient import ContactPoint
-from carenotify.errors import PlanDayError, WindowClosedError
-from tests.integration.ward import NOON, Hospital, SetClock
+from carenotify.errors import DecryptionError, PlanDayError, WindowClosedError
+from carenotify.journeys.report_delivery import report_delivery
+from tests.integration.ward import NOON, Hospital, SetClock, make_unreadable
 
 TODAY = date(2026, 11, 24)
 IN_THREE_DAYS = NOON + timedelta(days=3, hours=2)
@@ -216,6 +217,32 @@ def test_every_skip_has_a_counted_reason(app: App, hospital: Hospital) -> None:
     }
     stored = dict(hospital.query("SELECT reason, sum(appointments)::int FROM reminder_skips GROUP BY reason"))
     assert stored == planned.skipped
+
+
+def test_a_record_that_cannot_be_opened_costs_only_its_own_patient(app: App, hospital: Hospital) -> None:
+    for patient in ("anna", "bert", "carl"):
+        hospital.add_patient(patient)
+        hospital.add_appointment(f"of-{patient}", patient)
+    make_unreadable(hospital, "bert", "carl")
+    hospital.query("UPDATE patients SET deceased = true WHERE id = 'carl' RETURNING 1")
+    planned = app.reminder_planner.plan(TODAY)
+    assert (planned.planned, planned.skipped) == (2, {"unreadable": 1, "deceased": 1})
+    again = app.reminder_planner.plan(TODAY)
+    assert (again.planned, again.skipped) == (0, {"unreadable": 1, "deceased": 1})
+    report = report_delivery(TODAY, database=app.database, settings=app.settings)
+    assert (report.patient_days_due, report.untold) == (1, 0)
+
+
+def test_with_keys_that_open_nothing_there_is_no_plan_at_all(app: App, hospital: Hospital) -> None:
+    hospital.add_patient()
+    hospital.add_appointment()
+    app.reminder_planner.plan(TODAY)
+    hospital.add_appointment(venue="Radiology")
+    make_unreadable(hospital, "anna")
+    with pytest.raises(DecryptionError, match="CARENOTIFY_ENCRYPTION_KEYS"):
+        app.reminder_planner.plan(TODAY)
+    assert hospital.statuses() == Counter(pending=2)
+    assert hospital.query("SELECT count(*) FROM reminder_skips") == [(0,)]
 
 
 def test_a_suppressed_address_is_not_used(app: App, hospital: Hospital) -> None:
