@@ -128,6 +128,9 @@ class Settings(BaseModel):
     twilio_account_sid: str | None = None
     twilio_auth_token: SecretStr | None = None
     twilio_from: str | None = None
+    twilio_urgent_from: str | None = None
+    ses_configuration_set: str | None = None
+    sns_from: str | None = None
 
     # the HTTP surface, each process by itself
     api_requests_per_minute_per_key: Annotated[int, Field(ge=1)] = 6000

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
@@ -16,7 +17,8 @@ class OutgoingMessage:
     """One message to one address, worded. `repr` shows no personal data.
 
     `deadline` is a moment of time.monotonic() after which no provider may begin to hand the message over: its claim
-    would run out meanwhile, and somebody else would send it too.
+    would run out meanwhile, and somebody else would send it too. `expires_at` is when the message may no more reach the
+    person, for providers that can hold to it; `urgent` ones must not wait behind bulk.
     """
 
     notification_id: UUID
@@ -27,6 +29,8 @@ class OutgoingMessage:
     html: str | None
     language: str
     deadline: float = math.inf
+    expires_at: datetime | None = None
+    urgent: bool = False
 
     def __repr__(self) -> str:
         return f"OutgoingMessage(notification_id={self.notification_id}, attempt={self.attempt})"

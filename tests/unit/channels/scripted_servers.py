@@ -24,7 +24,7 @@ class _Server(socketserver.ThreadingTCPServer):
 
 
 @contextmanager
-def _serving(server: socketserver.BaseServer, over: threading.Event) -> Iterator[None]:
+def serving(server: socketserver.BaseServer, over: threading.Event) -> Iterator[None]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:
@@ -47,6 +47,9 @@ class MailServer:
     mails_per_connection: int | None = None
     over: threading.Event = field(default_factory=threading.Event)
     url: str = ""
+
+    def recover(self) -> None:
+        self.script.clear()
 
 
 _USUAL = {
@@ -100,7 +103,7 @@ def mail_server() -> Iterator[MailServer]:
     world = MailServer()
     with _Server(("127.0.0.1", 0), type("Handler", (_MailHandler,), {"world": world})) as server:
         world.url = f"smtp://127.0.0.1:{server.server_address[1]}"
-        with _serving(server, world.over):
+        with serving(server, world.over):
             yield world
 
 
@@ -120,6 +123,9 @@ class TwilioServer:
         self.status = status
         self.body = json.dumps({"code": code, "message": message, "more_info": "", "status": status})
         self.headers = headers
+
+    def recover(self) -> None:
+        self.status, self.body = 201, None
 
 
 class _TwilioHandler(BaseHTTPRequestHandler):
@@ -151,7 +157,7 @@ class _TwilioHandler(BaseHTTPRequestHandler):
         """Nothing of the calls on the test's output."""
 
 
-class _HttpServer(ThreadingHTTPServer):
+class HttpServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
@@ -159,7 +165,7 @@ class _HttpServer(ThreadingHTTPServer):
 @contextmanager
 def twilio_server() -> Iterator[TwilioServer]:
     world = TwilioServer()
-    with _HttpServer(("127.0.0.1", 0), type("Handler", (_TwilioHandler,), {"world": world})) as server:
+    with HttpServer(("127.0.0.1", 0), type("Handler", (_TwilioHandler,), {"world": world})) as server:
         world.url = f"http://127.0.0.1:{server.server_address[1]}"
-        with _serving(server, world.over):
+        with serving(server, world.over):
             yield world

@@ -13,10 +13,13 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from scripted_aws import ASKED, AwsServer, aws_environment, aws_server
 from scripted_servers import CUT, HANG, MailServer, TwilioServer, mail_server, twilio_server
 
 from carenotify.channels.base import OutgoingMessage, Provider
+from carenotify.channels.email.ses import SesProvider
 from carenotify.channels.email.smtp import SmtpProvider
+from carenotify.channels.sms.sns import SnsProvider
 from carenotify.channels.sms.twilio import TwilioProvider
 from carenotify.errors import (
     AddressRejectedError,
@@ -49,6 +52,16 @@ def twilio(url: str) -> Provider:
     )
 
 
+def ses(url: str) -> Provider:
+    with aws_environment(url):
+        return SesProvider("Hospital <info@hospital.example>", timeout_seconds=TIMEOUT_SECONDS)
+
+
+def sns(url: str) -> Provider:
+    with aws_environment(url):
+        return SnsProvider(timeout_seconds=TIMEOUT_SECONDS)
+
+
 @dataclass(frozen=True)
 class Case:
     """A provider, the server it talks to, and the address that it is given."""
@@ -67,7 +80,9 @@ def closed_port() -> int:
 
 PROVIDERS = {
     "smtp": Case(smtp, mail_server, "anna.muster@example.org", "smtp://127.0.0.1:"),
+    "ses": Case(ses, aws_server, "anna.muster@example.org", "http://127.0.0.1:"),
     "twilio": Case(twilio, twilio_server, "+4915112345678", "http://127.0.0.1:"),
+    "sns": Case(sns, aws_server, "+4915112345678", "http://127.0.0.1:"),
 }
 
 
@@ -79,11 +94,33 @@ def answer(status: int, code: int, **headers: str) -> Callable[[TwilioServer], N
     return lambda server: server.refuse(status, code, "+4915112345678 (Annabella) will not do", **headers)
 
 
-def body(status: int, text: str) -> Callable[[TwilioServer], None]:
-    def behave(server: TwilioServer) -> None:
+def body(status: int, text: str) -> Callable[[TwilioServer | AwsServer], None]:
+    def behave(server: TwilioServer | AwsServer) -> None:
         server.status, server.body = status, text
 
     return behave
+
+
+def aws(status: int, code: str, words: str = "", *, at: str = "") -> Callable[[AwsServer], None]:
+    def behave(server: AwsServer) -> None:
+        server.at = at
+        server.refuse(status, code, f"anna.muster@example.org, +4915112345678 (Annabella): {words}")
+
+    return behave
+
+
+def asked(behave: Callable[[AwsServer], None]) -> Callable[[AwsServer], None]:
+    """The same when SNS is asked whether the number has opted out, and nothing was handed over yet."""
+
+    def at_the_question(server: AwsServer) -> None:
+        behave(server)
+        server.at = ASKED
+
+    return at_the_question
+
+
+def opted_out(server: AwsServer) -> None:
+    server.opted_out.add("+4915112345678")
 
 
 ECHO = "<anna.muster@example.org> Annabella, Oncology"
@@ -127,6 +164,111 @@ FAILURES: list[tuple[str, str, Callable[[Any], None], type[DeliveryError], str]]
     ("twilio", "no id", body(201, "{}"), UnconfirmedDeliveryError, "unreadable-answer"),
     ("twilio", "cut", body(201, CUT), UnconfirmedDeliveryError, "connection-cut"),
     ("twilio", "silent", body(201, HANG), UnconfirmedDeliveryError, "timeout"),
+    (
+        "ses",
+        "cannot be read as an address",
+        aws(400, "BadRequestException", "Missing final '@domain'"),
+        AddressRejectedError,
+        "BadRequestException: final '@domain'",
+    ),
+    (
+        "ses",
+        "suppressed",
+        aws(400, "MessageRejected", "Address is on the suppression list"),
+        AddressRejectedError,
+        "MessageRejected: suppression list",
+    ),
+    (
+        "ses",
+        "unsubscribed",
+        aws(400, "MessageRejected", "has unsubscribed from this topic"),
+        OptedOutError,
+        "MessageRejected: unsubscribed",
+    ),
+    ("ses", "virus", aws(400, "MessageRejected"), MessageRejectedError, "MessageRejected"),
+    ("ses", "bad mail", aws(400, "BadRequestException"), MessageRejectedError, "BadRequestException"),
+    (
+        "ses",
+        "sender not verified",
+        aws(400, "MessageRejected", "Email address is not verified."),
+        MisconfiguredError,
+        "MessageRejected: not verified",
+    ),
+    ("ses", "account paused", aws(400, "SendingPausedException"), MisconfiguredError, "SendingPausedException"),
+    ("ses", "no such configuration set", aws(404, "NotFoundException"), MisconfiguredError, "NotFoundException"),
+    ("ses", "wrong key", aws(403, "UnrecognizedClientException"), MisconfiguredError, "UnrecognizedClientException"),
+    (
+        "ses",
+        "day's quota spent",
+        aws(429, "TooManyRequestsException", "Daily message quota exceeded"),
+        MisconfiguredError,
+        "TooManyRequestsException: daily message quota",
+    ),
+    (
+        "ses",
+        "too fast",
+        aws(429, "TooManyRequestsException", "Maximum sending rate exceeded."),
+        ThrottledError,
+        "TooManyRequestsException",
+    ),
+    ("ses", "too fast, old word", aws(400, "ThrottlingException"), ThrottledError, "ThrottlingException"),
+    ("ses", "broken", aws(500, "InternalFailure"), TemporaryDeliveryError, "InternalFailure"),
+    ("ses", "broken, unknown code", aws(503, "SomethingNew"), TemporaryDeliveryError, "SomethingNew"),
+    ("ses", "unknown code", aws(400, "SomethingNew"), MessageRejectedError, "SomethingNew"),
+    ("ses", "code that is none", aws(400, "Sorry, Annabella!"), MessageRejectedError, "http-400"),
+    ("ses", "bad gateway", body(502, "<html>Annabella</html>"), UnconfirmedDeliveryError, "http-502"),
+    ("ses", "empty bad gateway", body(504, ""), UnconfirmedDeliveryError, "http-504"),
+    ("ses", "unavailable", body(503, "<html>Annabella</html>"), TemporaryDeliveryError, "http-503"),
+    ("ses", "not SES", body(404, "<html>no such page</html>"), TemporaryDeliveryError, "http-404"),
+    ("ses", "elsewhere", body(302, ""), TemporaryDeliveryError, "http-302"),
+    ("ses", "HTML as a success", body(200, "<html>Annabella</html>"), UnconfirmedDeliveryError, "unreadable-answer"),
+    ("ses", "list as a success", body(200, "[1]"), UnconfirmedDeliveryError, "unreadable-answer"),
+    ("ses", "half an answer", body(200, '{"MessageId": "se'), UnconfirmedDeliveryError, "unreadable-answer"),
+    ("ses", "no id", body(200, "{}"), UnconfirmedDeliveryError, "unreadable-answer"),
+    ("ses", "cut", body(200, CUT), UnconfirmedDeliveryError, "connection-cut"),
+    ("ses", "silent", body(200, HANG), UnconfirmedDeliveryError, "timeout"),
+    (
+        "sns",
+        "no number",
+        aws(400, "InvalidParameter", "Invalid parameter: PhoneNumber Reason: not valid"),
+        AddressRejectedError,
+        "InvalidParameter: phonenumber",
+    ),
+    ("sns", "opted out", opted_out, OptedOutError, "opted-out"),
+    ("sns", "opted out meanwhile", aws(400, "OptedOut"), OptedOutError, "OptedOut"),
+    (
+        "sns",
+        "too long",
+        aws(400, "InvalidParameter", "Invalid parameter: Message too long"),
+        MessageRejectedError,
+        "InvalidParameter",
+    ),
+    (
+        "sns",
+        "wrong sender",
+        aws(400, "InvalidParameter", "Invalid parameter: OriginationNumber"),
+        MisconfiguredError,
+        "InvalidParameter: originationnumber",
+    ),
+    ("sns", "not allowed", aws(403, "AuthorizationError"), MisconfiguredError, "AuthorizationError"),
+    ("sns", "wrong key", aws(403, "InvalidClientTokenId"), MisconfiguredError, "InvalidClientTokenId"),
+    ("sns", "too fast", aws(400, "Throttling", "Rate exceeded"), ThrottledError, "Throttling"),
+    ("sns", "too fast, other word", aws(429, "Throttled"), ThrottledError, "Throttled"),
+    ("sns", "broken", aws(500, "InternalError"), TemporaryDeliveryError, "InternalError"),
+    ("sns", "unavailable", body(503, "<html>Annabella</html>"), TemporaryDeliveryError, "http-503"),
+    ("sns", "bad gateway", body(502, ""), UnconfirmedDeliveryError, "http-502"),
+    ("sns", "nonsense as an error", body(400, "Annabella?"), UnconfirmedDeliveryError, "unreadable-answer"),
+    ("sns", "JSON as a success", body(200, '{"MessageId": "1"}'), UnconfirmedDeliveryError, "unreadable-answer"),
+    ("sns", "half an answer", body(200, "<PublishResponse><PublishRes"), UnconfirmedDeliveryError, "unreadable-answer"),
+    ("sns", "other XML", body(200, "<html>Annabella</html>"), UnconfirmedDeliveryError, "unreadable-answer"),
+    ("sns", "cut", body(200, CUT), UnconfirmedDeliveryError, "connection-cut"),
+    ("sns", "silent", body(200, HANG), UnconfirmedDeliveryError, "timeout"),
+    ("sns", "cut when asked", asked(body(200, CUT)), TemporaryDeliveryError, "connection-cut"),
+    ("sns", "silent when asked", asked(body(200, HANG)), TemporaryDeliveryError, "timeout"),
+    ("sns", "nonsense when asked", asked(body(200, "<html/>")), TemporaryDeliveryError, "unreadable-answer"),
+    ("sns", "gateway when asked", asked(body(502, "")), TemporaryDeliveryError, "http-502"),
+    ("sns", "too fast when asked", aws(429, "Throttled", at=ASKED), ThrottledError, "Throttled"),
+    ("sns", "not allowed to ask", aws(403, "AuthorizationError", at=ASKED), MisconfiguredError, "AuthorizationError"),
 ]
 
 
@@ -238,10 +380,7 @@ def test_a_provider_works_again_after_a_failure(name: str) -> None:
         failing(server)
         with pytest.raises(DeliveryError):
             provider.send(message(PROVIDERS[name].to))
-        if isinstance(server, MailServer):
-            server.script.clear()
-        else:
-            server.status, server.body = 201, None
+        server.recover()
 
         assert provider.send(message(PROVIDERS[name].to))
         assert server.connections == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -31,9 +32,14 @@ _TRANSPORT: tuple[tuple[type[Exception], type[TemporaryDeliveryError], str], ...
 )
 
 
+# How long Twilio may keep a message before it gives it to a carrier, in seconds (its error 21624 names the bounds).
+_SHORTEST, _LONGEST = 1, 36_000
+
+
 class TwilioProvider(Provider):
     """`sender` is a number (E.164), an alphanumeric id, or a messaging service (MG...).
 
+    `urgent_sender`, if there is one, is for urgent messages: Twilio queues by sender, so they never wait behind bulk.
     `public_url` is where Twilio reaches us for status callbacks. `threads` is how many connections are kept open.
     """
 
@@ -46,6 +52,7 @@ class TwilioProvider(Provider):
         auth_token: str,
         *,
         sender: str,
+        urgent_sender: str | None = None,
         base_url: str,
         public_url: str,
         timeout_seconds: float = 10.0,
@@ -56,17 +63,22 @@ class TwilioProvider(Provider):
             raise SettingsError("CARENOTIFY_TWILIO_BASE_URL: has to be a http:// or https:// URL")
         self._http = _KeptConnections(base_url, timeout_seconds=timeout_seconds, connections=threads, clock=clock)
         self._messages = Client(account_sid, auth_token, http_client=self._http).messages
-        self._from = {"messaging_service_sid" if sender.startswith("MG") else "from_": sender}
+        self._from = _sender(sender)
+        self._urgent_from = _sender(urgent_sender or sender)
+        self._clock = clock
         self._callback = f"{public_url.rstrip('/')}/carenotify/v1/receipts/twilio?notification_id="
 
     def send(self, message: OutgoingMessage) -> str:
         """Hand one SMS over and return its SID."""
+        if time.monotonic() >= message.deadline:
+            raise TemporaryDeliveryError("too-slow")
         try:
             taken = self._messages.create(
                 to=message.to,
                 body=message.text,
                 status_callback=f"{self._callback}{message.notification_id}",
-                **self._from,
+                **self._validity(message),
+                **(self._urgent_from if message.urgent else self._from),
             )
         except (TwilioException, ValueError, TypeError, AttributeError, KeyError):
             raise UnconfirmedDeliveryError("unreadable-answer") from None  # a success that is no message
@@ -77,6 +89,17 @@ class TwilioProvider(Provider):
     def close(self) -> None:
         """Let go of the kept connections."""
         self._http.close()
+
+    def _validity(self, message: OutgoingMessage) -> dict[str, int]:
+        """What waits at Twilio when its window closes is not sent any more."""
+        if message.expires_at is None:
+            return {}
+        seconds = int((message.expires_at - self._clock()).total_seconds())
+        return {"validity_period": min(max(seconds, _SHORTEST), _LONGEST)}
+
+
+def _sender(sender: str) -> dict[str, str]:
+    return {"messaging_service_sid" if sender.startswith("MG") else "from_": sender}
 
 
 class _KeptConnections(HttpClient):  # type: ignore[misc]

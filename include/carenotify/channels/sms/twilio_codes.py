@@ -6,37 +6,37 @@ The same codes come back in the answer to a call and, later, in status callbacks
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 
+from carenotify.channels.http_answers import kind_by_status, retry_after
 from carenotify.errors import (
     AddressRejectedError,
+    DeadAddressError,
     DeliveryError,
     MessageRejectedError,
     MisconfiguredError,
     OptedOutError,
     TemporaryDeliveryError,
     ThrottledError,
-    UnconfirmedDeliveryError,
 )
 
 OUTCOMES: dict[int, type[DeliveryError]] = {
     # the person said STOP
     21610: OptedOutError,
-    # this number takes no SMS from us, whatever the text
-    21211: AddressRejectedError,  # invalid "To" number
+    # this number takes no SMS from us, whatever the text; a dead one from nobody
+    21211: DeadAddressError,  # invalid "To" number
     21214: AddressRejectedError,  # "To" cannot be reached
-    21217: AddressRejectedError,  # phone number does not appear to be valid
+    21217: DeadAddressError,  # phone number does not appear to be valid
     21219: AddressRejectedError,  # "To" is not verified (trial accounts)
     21265: AddressRejectedError,  # "To" is a short code
     21408: AddressRejectedError,  # SMS to that region is not enabled
-    21421: AddressRejectedError,  # phone number is invalid
+    21421: DeadAddressError,  # phone number is invalid
     21604: AddressRejectedError,  # "To" is missing
     21612: AddressRejectedError,  # no route from our sender to "To"
-    21614: AddressRejectedError,  # not a mobile number
-    21635: AddressRejectedError,  # a landline
+    21614: DeadAddressError,  # not a mobile number
+    21635: DeadAddressError,  # a landline
     30004: AddressRejectedError,  # blocked by the receiver or the carrier
-    30005: AddressRejectedError,  # unknown handset
+    30005: DeadAddressError,  # unknown handset
     30006: AddressRejectedError,  # landline or unreachable carrier
     # this text, whatever the number
     21602: MessageRejectedError,  # no text
@@ -61,6 +61,7 @@ OUTCOMES: dict[int, type[DeliveryError]] = {
     30003: TemporaryDeliveryError,  # handset off or out of reach
     30008: TemporaryDeliveryError,  # unknown error
     30009: TemporaryDeliveryError,  # a segment was lost
+    30036: TemporaryDeliveryError,  # waited at Twilio for longer than it was valid
     30410: TemporaryDeliveryError,  # the carrier timed out
     30500: TemporaryDeliveryError,
     # our account or our settings: every message is hurt and none is to blame
@@ -80,37 +81,10 @@ OUTCOMES: dict[int, type[DeliveryError]] = {
     30002: MisconfiguredError,  # account suspended
 }
 
-_TOO_MANY_REQUESTS = 429
-_BAD_REQUEST, _SERVER_ERROR = 400, 500
-# Whoever stands between us and Twilio answers these: nothing was said of the message.
-_IN_BETWEEN = frozenset({401, 403, 404, 407, 408, 425})
-# A gateway answers these when it lost the answer of whoever stands behind it.
-_MAY_HAVE_PASSED = frozenset({502, 504})
-
 
 def refusal(status: int, code: int | None, headers: Mapping[str, str], now: datetime) -> DeliveryError:
     """Our error for an HTTP answer that is not a success. `code` is Twilio's own, if the answer held one."""
     kind = OUTCOMES.get(code) if code is not None else None
-    return (kind or _by_status(status))(
+    return (kind or kind_by_status(status))(
         str(code) if code is not None else f"http-{status}", retry_after=retry_after(headers, now)
     )
-
-
-def _by_status(status: int) -> type[DeliveryError]:
-    if status == _TOO_MANY_REQUESTS:
-        return ThrottledError
-    if _BAD_REQUEST <= status < _SERVER_ERROR and status not in _IN_BETWEEN:
-        return MessageRejectedError
-    return UnconfirmedDeliveryError if status in _MAY_HAVE_PASSED else TemporaryDeliveryError
-
-
-def retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
-    """The wait that a Retry-After header asks for, in either of its forms (RFC 9110 10.2.3)."""
-    value = headers.get("Retry-After", "").strip()
-    if value.isascii() and value.isdigit():
-        return timedelta(seconds=min(int(value), 24 * 3600))
-    try:
-        until = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    return max(until.replace(tzinfo=until.tzinfo or UTC) - now, timedelta())
