@@ -96,8 +96,7 @@ def type_of_change(old: Appointment, new: Appointment) -> EventType | None:
 def same_place(told: Venue, known: Venue) -> Venue:
     """The venue as it is known, when what was told means the same place; else as told.
 
-    Senders of events know venues by name, FHIR references may hold no more than the Location's id.
+    Senders of events know venues by name, loads by the Location's id as well.
     """
     same_name = told.name == known.name and None in (told.location_id, known.location_id)
-    only_id = told.name == told.location_id == known.location_id
-    return known if same_name or only_id else told
+    return known if same_name else told

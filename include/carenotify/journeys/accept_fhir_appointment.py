@@ -22,6 +22,7 @@ from carenotify.journeys.take_apart_row import appointment_of
 from carenotify.sources.base import SourceRow
 from carenotify.sources.fhir_appointment import read_appointment
 from carenotify.storage import change_events
+from carenotify.storage.appointments import name_of_location
 
 _FHIR_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _YEARS = range(2000, 2200)
@@ -37,12 +38,13 @@ class FhirAppointmentAcceptor:
     def accept(self, resource: Mapping[str, Any]) -> Accepted:
         """Take in one Appointment resource; `meta.versionId` or `meta.lastUpdated` tells its repetitions.
 
+        A Location that is referred to without its `display` goes by the name that loads know it by: an id tells nobody
+        where to go.
+
         Raises FhirElementError, and EventConflictError when a version is known with another content.
         """
         row = _checked(read_appointment(dict(resource)))
-        appointment = appointment_of(row, known=self._known(row))
-        if appointment is None:
-            raise FhirElementError(*(("start", "is missing") if row.start is None else _NO_PLACE))
+        appointment = self._appointment(row)
         event = ChangeEvent(
             event_id=f"fhir:{appointment.id}:{row.version or row.last_updated or uuid6.uuid7()}",
             type=EventType.CANCELLED if appointment.status is AppointmentStatus.CANCELLED else EventType.BOOKED,
@@ -52,19 +54,28 @@ class FhirAppointmentAcceptor:
         )
         return self.acceptor.accept(event, body=row.as_dict())
 
-    def _known(self, row: SourceRow) -> Appointment | None:
-        if row.start is not None and row.venue is not None:
-            return None
-        with self.acceptor.database.transaction() as transaction:
-            known = change_events.known(transaction, row.appointment_id or "")
-        return known.appointment if known else None
+    def _appointment(self, row: SourceRow) -> Appointment:
+        """The row's appointment, with what is known of it where the row has no time or no name of its place."""
+        known = None
+        if row.start is None or row.venue is None:
+            with self.acceptor.database.transaction() as transaction:
+                known = change_events.known(transaction, row.appointment_id or "")
+                row = replace(row, venue=row.venue or name_of_location(transaction, row.location_id))
+        if row.venue is None and row.location_id is not None and row.status == AppointmentStatus.BOOKED:
+            # The place that is known of this appointment may be another one.
+            raise FhirElementError(*_NO_NAME)
+        appointment = appointment_of(row, known=known.appointment if known else None)
+        if appointment is None:
+            raise FhirElementError(*(("start", "is missing") if row.start is None else _NO_PLACE))
+        return appointment
 
 
 _NO_PLACE = ("participant.actor", "has no reference to a Location, and none is known")
+_NO_NAME = ("participant.actor.display", "is missing, and no load has brought a name of that Location")
 
 
 def _checked(row: SourceRow) -> SourceRow:
-    """The row, when each of its elements is what FHIR says; a place without a name goes by its Location's id."""
+    """The row, when each of its elements is what FHIR says."""
     _check_id(row.appointment_id, "id")
     _check_id(row.patient_id, "participant.actor", "has no reference to a Patient")
     if row.version is not None:
@@ -73,8 +84,7 @@ def _checked(row: SourceRow) -> SourceRow:
         _check_instant(value, element)
     if row.status not in set(AppointmentStatus):
         raise FhirElementError("status", "is missing" if row.status is None else "is not an AppointmentStatus")
-    venue = row.venue or row.location_id
-    return replace(row, venue=venue[:_LONGEST_VENUE] if venue else None)
+    return replace(row, venue=row.venue[:_LONGEST_VENUE] if row.venue else None)
 
 
 def _check_id(value: str | None, element: str, missing: str = "is missing") -> None:

@@ -133,6 +133,8 @@ SELECT id, patient_id, start_at, end_at, venue, location_id, status {_EXPECTED_T
 ORDER BY start_at, id
 """
 
+_NAME_OF_LOCATION = "SELECT venue FROM appointments WHERE location_id = %s ORDER BY fetched_at DESC LIMIT 1"
+
 _EXPECTED = tuple(
     status.value
     for status in (
@@ -235,6 +237,12 @@ def stored_appointments(transaction: Transaction, appointment_ids: Collection[st
         (list(appointment_ids),),
     )
     return {row[0]: _appointment(*row) for row in found}
+
+
+def name_of_location(transaction: Transaction, location_id: str | None) -> str | None:
+    """What the place with this Location id was called last; None when no appointment was ever there."""
+    row = transaction.execute(_NAME_OF_LOCATION, (location_id,)).fetchone()
+    return None if row is None else str(row[0])
 
 
 def absent_appointments(

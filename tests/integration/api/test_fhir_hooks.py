@@ -117,6 +117,22 @@ def test_a_location_without_its_name_keeps_the_known_one(hook: Callable[..., Any
     assert known.query("SELECT venue, location_id FROM appointments") == [("Cardiology", "loc-1")]
 
 
+def test_a_location_without_its_name_is_called_what_loads_call_it(hook: Callable[..., Any], known: Hospital) -> None:
+    known.add_appointment("b1", "bert", venue="Old ward")
+    known.add_appointment("b2", "bert", venue="Heart Centre")
+    known.query("UPDATE appointments SET location_id = 'loc-9' WHERE patient_id = 'bert' RETURNING id")
+    known.query("UPDATE appointments SET fetched_at = now() + interval '1 hour' WHERE id = 'b2' RETURNING id")
+    assert hook(resource(venue=None, location="loc-9", start=START)).get_json()["outcome"] == "notified"
+    assert kinds(known) == {"venue_changed"}
+    assert known.query("SELECT venue, location_id FROM appointments WHERE id = 'a1'") == [("Heart Centre", "loc-9")]
+
+
+def test_a_cancellation_needs_no_name_of_its_location(hook: Callable[..., Any], known: Hospital) -> None:
+    assert hook(resource(venue=None, location="loc-77", status="cancelled")).get_json()["outcome"] == "notified"
+    assert kinds(known) == {"cancelled"}
+    assert known.query("SELECT venue FROM appointments") == [("Cardiology",)]
+
+
 @pytest.mark.parametrize(
     ("changes", "element"),
     [
@@ -140,6 +156,8 @@ def test_a_location_without_its_name_keeps_the_known_one(hook: Callable[..., Any
         ({"participant": "Patient/anna"}, "participant.actor"),
         ({"participant": [{"actor": {"reference": "Patient/a b"}}]}, "participant.actor"),
         ({"id": "new", "participant": [{"actor": {"reference": "Patient/anna"}}]}, "participant.actor"),
+        ({"venue": None, "location": "loc-77"}, "participant.actor.display"),
+        ({"id": "new", "venue": None, "location": "loc-77", "status": "cancelled"}, "participant.actor"),
         ({"meta": {"lastUpdated": "2026-11-24"}}, "meta.lastUpdated"),
         ({"meta": {"lastUpdated": "2026-11-24T09:00:00Z"}}, "meta.lastUpdated"),
         ({"meta": {"lastUpdated": "9999-12-31T23:59:59-14:00"}}, "meta.lastUpdated"),

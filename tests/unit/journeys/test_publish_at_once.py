@@ -5,8 +5,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from carenotify.domain.appointment import Venue
-from carenotify.domain.event import same_place
 from carenotify.domain.notification import Lane
 from carenotify.errors import BrokerError
 from carenotify.journeys.publish_at_once import PromptPublisher
@@ -71,18 +69,3 @@ def test_closing_ends_the_thread_and_is_no_matter_where_none_was_started(lanes: 
     assert lanes.came(Lane.MEDIUM)
     publisher.close()
     assert "publish-at-once" not in {thread.name for thread in threading.enumerate()}
-
-
-@pytest.mark.parametrize(
-    ("told", "known", "same"),
-    [
-        (Venue("Cardiology"), Venue("Cardiology", "loc-1"), True),
-        (Venue("Cardiology", "loc-1"), Venue("Cardiology"), True),
-        (Venue("loc-1", "loc-1"), Venue("Cardiology", "loc-1"), True),
-        (Venue("loc-2", "loc-2"), Venue("Cardiology", "loc-1"), False),
-        (Venue("Radiology"), Venue("Cardiology", "loc-1"), False),
-        (Venue("Cardiology", "loc-2"), Venue("Cardiology", "loc-1"), False),
-    ],
-)
-def test_a_place_is_the_same_by_name_where_an_id_is_missing(told: Venue, known: Venue, same: bool) -> None:
-    assert same_place(told, known) == (known if same else told)
