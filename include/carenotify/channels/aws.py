@@ -7,7 +7,6 @@ role of the machine, and AWS_ENDPOINT_URL (or AWS_ENDPOINT_URL_SESV2, AWS_ENDPOI
 from __future__ import annotations
 
 import logging
-import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -120,15 +119,4 @@ def _answer(error: exceptions.ClientError) -> AwsError:
 
 
 def _failure(error: Exception) -> DeliveryError:
-    if isinstance(error, exceptions.SSLError) and _was_under_way(error):
-        return UnconfirmedDeliveryError("connection-cut")
     return next(kind(code) for known, kind, code in _FAILURES if isinstance(error, known))
-
-
-def _was_under_way(error: BaseException | None) -> bool:
-    """Whether TLS broke off, which it can do after the call has gone through, rather than not come about."""
-    while error is not None:
-        if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-            return True
-        error = error.__context__
-    return False

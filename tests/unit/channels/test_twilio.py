@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import time
 from base64 import b64encode
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -12,8 +14,9 @@ from hypothesis import strategies as st
 from scripted_servers import TwilioServer, twilio_server
 
 from carenotify.channels.base import OutgoingMessage
+from carenotify.channels.http_answers import retry_after
 from carenotify.channels.sms.twilio import TwilioProvider
-from carenotify.channels.sms.twilio_codes import OUTCOMES, refusal, retry_after
+from carenotify.channels.sms.twilio_codes import OUTCOMES, refusal
 from carenotify.errors import (
     CarenotifyError,
     DeliveryError,
@@ -65,6 +68,62 @@ def test_a_sender_that_is_a_messaging_service_is_told_as_one(server: TwilioServe
     form = server.calls[0][1]
     assert form["MessagingServiceSid"] == "MG" + "0" * 32
     assert "From" not in form
+    provider.close()
+
+
+def test_urgent_messages_have_a_sender_of_their_own(server: TwilioServer) -> None:
+    provider = provider_for(server, urgent_sender="MG" + "1" * 32)
+
+    provider.send(MESSAGE)
+    provider.send(replace(MESSAGE, urgent=True))
+
+    bulk, urgent = (form for _, form, _ in server.calls)
+    assert bulk["From"] == "+4930123456"
+    assert urgent["MessagingServiceSid"] == "MG" + "1" * 32
+    assert "From" not in urgent
+    assert "MessagingServiceSid" not in bulk
+    provider.close()
+
+
+def test_without_a_sender_of_their_own_urgent_messages_have_the_usual_one(server: TwilioServer) -> None:
+    provider = provider_for(server)
+
+    provider.send(replace(MESSAGE, urgent=True))
+
+    assert server.calls[0][1]["From"] == "+4930123456"
+    provider.close()
+
+
+@pytest.mark.parametrize(
+    ("left", "told"),
+    [
+        (timedelta(hours=3), "10800"),
+        (timedelta(seconds=90, milliseconds=999), "90"),
+        (timedelta(milliseconds=5), "1"),
+        (timedelta(hours=10), "36000"),
+        (timedelta(days=30), "36000"),
+        (-timedelta(seconds=5), "1"),
+    ],
+)
+def test_a_message_waits_at_twilio_no_longer_than_its_window_is_open(
+    server: TwilioServer, left: timedelta, told: str
+) -> None:
+    """Twilio takes whole seconds from 1 to 36,000 (https://www.twilio.com/docs/api/errors/21624)."""
+    provider = provider_for(server)
+
+    provider.send(replace(MESSAGE, expires_at=NOW + left))
+
+    assert server.calls[0][1]["ValidityPeriod"] == told
+    provider.close()
+
+
+def test_after_its_deadline_nothing_is_handed_over(server: TwilioServer) -> None:
+    provider = provider_for(server)
+
+    with pytest.raises(TemporaryDeliveryError, match="too-slow"):
+        provider.send(replace(MESSAGE, deadline=time.monotonic()))
+
+    assert server.calls == []
     provider.close()
 
 
