@@ -64,6 +64,15 @@ class Known:
     known_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """An appointment before and after a load. `known_at` is since when it is so, as far as the source says."""
+
+    old: Appointment
+    new: Appointment
+    known_at: datetime
+
+
 def default_status(event_type: EventType) -> AppointmentStatus:
     """The status that an event implies when it does not say one."""
     return AppointmentStatus.CANCELLED if event_type is EventType.CANCELLED else AppointmentStatus.BOOKED

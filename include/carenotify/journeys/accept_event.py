@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +12,7 @@ from carenotify.domain.clock import Clock
 from carenotify.domain.event import (
     KIND_OF,
     ChangeEvent,
+    Difference,
     EventOutcome,
     Known,
     same_place,
@@ -21,13 +20,11 @@ from carenotify.domain.event import (
     type_of_change,
 )
 from carenotify.domain.kinds import Kind
-from carenotify.errors import DeadlockError, EventConflictError
+from carenotify.errors import EventConflictError
 from carenotify.journeys.announce_change import Announcement, Change, ChangeAnnouncer
 from carenotify.storage import change_events
+from carenotify.storage.change_events import Settled
 from carenotify.storage.database import Database, Transaction
-
-# A load and an event can wait for each other's rows, and PostgreSQL then ends one of them.
-_TRIES = 3
 
 CHANGE_KINDS = tuple(kind.name for kind in KIND_OF.values())
 
@@ -55,11 +52,7 @@ class EventAcceptor:
 
         Raises EventConflictError when the id is known with another body.
         """
-        for _ in range(_TRIES - 1):
-            with suppress(DeadlockError), self.database.transaction() as transaction:
-                return self.accept_within(transaction, event, body=body)
-        with self.database.transaction() as transaction:
-            return self.accept_within(transaction, event, body=body)
+        return self.database.run(lambda transaction: self.accept_within(transaction, event, body=body))
 
     def accept_within(self, transaction: Transaction, event: ChangeEvent, *, body: Mapping[str, Any]) -> Accepted:
         """The same, in a transaction that is open already."""
@@ -67,29 +60,32 @@ class EventAcceptor:
         body_hash = sealer.fingerprint(dict(body))
         change_events.take_turns(transaction, event.appointment)
         if not change_events.add(
-            transaction, event, body=dict(body), body_hash=body_hash, now=self.clock(), sealer=sealer
+            transaction, [event], body=dict(body), body_hash=body_hash, now=self.clock(), sealer=sealer
         ):
             return _again(transaction, event.event_id, body_hash)
         announcement = self._apply(transaction, event)
-        self._settle(transaction, event, announcement)
+        _settle(transaction, [event], [announcement])
         return Accepted(event.event_id, announcement.outcome, announcement.reason, announcement.notification_ids)
 
-    def note_difference(
-        self, transaction: Transaction, old: Appointment, new: Appointment, *, run_id: str, known_at: datetime
-    ) -> bool:
-        """A load brought a change for which no event came: announce it as the event would have been.
+    def note_differences(self, transaction: Transaction, differences: Iterable[Difference], *, run_id: str) -> int:
+        """A load brought changes for which no event came: announce them as events would have been.
 
-        The load has changed the appointment already. False when patients are not told of such a change.
+        The load has changed the appointments already. Gives how many patients are told of.
         """
-        found = type_of_change(old, new)
-        if found is None:
-            return False
-        event = ChangeEvent(f"load:{run_id}:{new.id}", found, known_at, new, source="load")
+        found = [(difference, type_of_change(difference.old, difference.new)) for difference in differences]
+        noted = [(difference, kind) for difference, kind in found if kind is not None]
+        events = [
+            ChangeEvent(f"load:{run_id}:{one.new.id}", kind, one.known_at, one.new, source="load")
+            for one, kind in noted
+        ]
         now, sealer = self.clock(), self.database.sealer
-        change_events.add(transaction, event, body={}, body_hash=sealer.fingerprint({}), now=now, sealer=sealer)
-        change = Change(event.event_id, KIND_OF[found], old, new)
-        self._settle(transaction, event, self.announcer.announce(transaction, change, now=now))
-        return True
+        change_events.add(transaction, events, body={}, body_hash=sealer.fingerprint({}), now=now, sealer=sealer)
+        changes = [
+            Change(event.event_id, KIND_OF[event.type], one.old, one.new)
+            for event, (one, _) in zip(events, noted, strict=True)
+        ]
+        _settle(transaction, events, self.announcer.announce(transaction, changes, now=now))
+        return len(events)
 
     def _apply(self, transaction: Transaction, event: ChangeEvent) -> Announcement:
         known = change_events.known(transaction, event.appointment.id)
@@ -104,16 +100,18 @@ class EventAcceptor:
                 return Announcement(standing, notification_ids=tuple(told))
         change_events.set_appointment(transaction, event.appointment, known_at=event.occurred_at)
         change = Change(event.event_id, _kind(event, known), _old(event, known), event.appointment)
-        return self.announcer.announce(transaction, change, now=self.clock())
+        (announcement,) = self.announcer.announce(transaction, [change], now=self.clock())
+        return announcement
 
-    def _settle(self, transaction: Transaction, event: ChangeEvent, announcement: Announcement) -> None:
-        change_events.settle(
-            transaction,
-            event.event_id,
-            outcome=announcement.outcome,
-            reason=announcement.reason,
-            notification_ids=announcement.notification_ids,
-        )
+
+def _settle(transaction: Transaction, events: Sequence[ChangeEvent], announcements: Sequence[Announcement]) -> None:
+    change_events.settle(
+        transaction,
+        [
+            Settled(event.event_id, came.outcome, came.reason, came.notification_ids)
+            for event, came in zip(events, announcements, strict=True)
+        ],
+    )
 
 
 def _again(transaction: Transaction, event_id: str, body_hash: bytes) -> Accepted:

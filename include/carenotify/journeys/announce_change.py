@@ -1,9 +1,9 @@
-"""Tell a patient of a change: what is pending is superseded, and the new message takes its place."""
+"""Tell patients of changes: what is pending is superseded, and the new message takes its place."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -12,7 +12,6 @@ from carenotify.config import Settings
 from carenotify.domain.appointment import Appointment
 from carenotify.domain.event import EventOutcome
 from carenotify.domain.kinds import CANCELLED, REMINDER, AppointmentLine, ChangeData, Kind, ReminderData
-from carenotify.domain.notification import Channel
 from carenotify.domain.patient import Patient
 from carenotify.domain.schedule import Candidate, ReminderRules, channels_of, digest_identity, skip_reason
 from carenotify.domain.window import local_day
@@ -20,8 +19,8 @@ from carenotify.journeys.choose_wording import Wordings
 from carenotify.journeys.tell_patient import Telling
 from carenotify.storage import change_events, notifications
 from carenotify.storage.database import Transaction
-from carenotify.storage.notifications import Superseded
-from carenotify.storage.recipients import candidate_for, read_recipient
+from carenotify.storage.notifications import NewNotification, Superseded
+from carenotify.storage.recipients import Recipient, candidate_for, read_recipients
 from carenotify.storage.sealed import Sealer
 
 AWAITING_CONTACT = "awaiting_contact"
@@ -47,84 +46,109 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class _Decision:
+    """What is to come of a change: rows to insert, or a reason why there are none."""
+
+    outcome: EventOutcome
+    reason: str | None = None
+    rows: Sequence[NewNotification] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ChangeAnnouncer:
     """Announces changes inside a transaction that somebody else opened."""
 
     settings: Settings
     sealer: Sealer
 
-    def announce(self, transaction: Transaction, change: Change, *, now: datetime) -> Announcement:
-        """Supersede what is pending about the appointment, and insert what its patient is to be told instead."""
-        for stopped in notifications.supersede(transaction, change.new.id, now=now):
-            self._tell_the_rest(transaction, stopped, without=change.new.id, now=now)
-        recipient = read_recipient(transaction, change.new.patient_id, sealer=self.sealer)
+    def announce(self, transaction: Transaction, changes: Sequence[Change], *, now: datetime) -> list[Announcement]:
+        """Supersede what is pending about these appointments, and insert what their patients are to be told instead.
+
+        One answer for each change, in their order. The same few statements, however many changes there are.
+        """
+        stopped = notifications.supersede(transaction, [change.new.id for change in changes], now=now)
+        rest = self._rest(transaction, stopped, without=frozenset(change.new.id for change in changes), now=now)
+        patient_ids = {change.new.patient_id for change in changes}
+        recipients = read_recipients(transaction, patient_ids, sealer=self.sealer)
+        wordings = {kind: self._wordings(transaction, kind) for kind in {change.kind for change in changes}}
+        decisions = [
+            self._decide(change, recipients.get(change.new.patient_id), wordings[change.kind], now=now)
+            for change in changes
+        ]
+        told = [row for decision in decisions for row in decision.rows]
+        notifications.insert(transaction, [*rest, *told], sealer=self.sealer)
+        return [
+            Announcement(decision.outcome, decision.reason, tuple(row.id for row in decision.rows))
+            for decision in decisions
+        ]
+
+    def _wordings(self, transaction: Transaction, kind: Kind) -> Wordings:
+        return Wordings.of(transaction, kind, default_language=self.settings.default_language)
+
+    def _decide(self, change: Change, recipient: Recipient | None, wordings: Wordings, *, now: datetime) -> _Decision:
         candidate = candidate_for(change.new, recipient)
         rules = rules_at(now, change.kind, self.settings)
         reason = skip_reason(candidate, rules)
+        telling = _telling(change, candidate, now=now)
         if reason is None:
-            return self._tell(transaction, change, candidate, channels_of(candidate, rules), now=now)
+            return _Decision(EventOutcome.NOTIFIED, rows=telling.on_each(channels_of(candidate, rules), wordings))
         if reason == "patient_unknown":
-            return self._tell_once_known(transaction, change, candidate, now=now)
-        return Announcement(EventOutcome.NOT_TOLD, reason)
+            # On which channels is known only when the patient is; until then one row waits.
+            waiting = replace(telling, reason=AWAITING_CONTACT).on_each(self.settings.default_channels[:1], wordings)
+            return _Decision(EventOutcome.AWAITING_CONTACT, AWAITING_CONTACT, waiting)
+        return _Decision(EventOutcome.NOT_TOLD, reason)
 
-    def _tell(
-        self,
-        transaction: Transaction,
-        change: Change,
-        candidate: Candidate,
-        channels: Sequence[Channel],
-        *,
-        now: datetime,
-        waits_for: str | None = None,
-    ) -> Announcement:
-        telling = Telling(
-            kind=change.kind,
-            identity=_digest(change.event_id),
-            patient_id=candidate.patient.id if candidate.patient else change.new.patient_id,
-            data=change_data(change, candidate.patient),
-            due_at=now,
-            expires_at=change.new.start,
-            created_at=now,
-            appointments=(change.new,),
-            languages=candidate.languages,
-            reason=waits_for,
-        )
-        wordings = Wordings.of(transaction, change.kind, default_language=self.settings.default_language)
-        rows = telling.on_each(channels, wordings)
-        notifications.insert(transaction, rows, sealer=self.sealer)
-        return Announcement(EventOutcome.NOTIFIED, waits_for, tuple(row.id for row in rows))
-
-    def _tell_once_known(
-        self, transaction: Transaction, change: Change, candidate: Candidate, *, now: datetime
-    ) -> Announcement:
-        """A row that waits for its patient's record; the channels that it will go out on are known only then."""
-        channels = self.settings.default_channels[:1]
-        told = self._tell(transaction, change, candidate, channels, now=now, waits_for=AWAITING_CONTACT)
-        return replace(told, outcome=EventOutcome.AWAITING_CONTACT)
-
-    def _tell_the_rest(self, transaction: Transaction, stopped: Superseded, *, without: str, now: datetime) -> None:
+    def _rest(
+        self, transaction: Transaction, stopped: Sequence[Superseded], *, without: frozenset[str], now: datetime
+    ) -> list[NewNotification]:
         """A superseded reminder of several appointments is replaced by one of those that stand as they stood."""
-        others = [appointment_id for appointment_id in stopped.appointment_ids if appointment_id != without]
-        if stopped.kind != REMINDER.name or not others:
-            return
-        kept = _still_reminded(transaction, others)
-        recipient = read_recipient(transaction, stopped.patient_id, sealer=self.sealer)
-        if not kept or recipient is None or recipient.unreadable:
-            return
+        cut = [one for one in stopped if one.kind == REMINDER.name and not without.issuperset(one.appointment_ids)]
+        if not cut:
+            return []
+        others = {appointment_id for one in cut for appointment_id in one.appointment_ids} - without
+        known = change_events.all_known(transaction, others)
+        kept = {key: found.appointment for key, found in known.items() if found.appointment.status in REMINDER.statuses}
+        recipients = read_recipients(transaction, {one.patient_id for one in cut}, sealer=self.sealer)
+        found = [self._shortened(one, kept, recipients.get(one.patient_id), now=now) for one in cut]
+        return [row for row in found if row is not None]
+
+    def _shortened(
+        self, stopped: Superseded, kept: Mapping[str, Appointment], recipient: Recipient | None, *, now: datetime
+    ) -> NewNotification | None:
+        """A reminder of those of its appointments that are kept."""
+        ours = sorted(
+            (kept[appointment_id] for appointment_id in stopped.appointment_ids if appointment_id in kept),
+            key=lambda appointment: (appointment.start, appointment.id),
+        )
+        if not ours or recipient is None or recipient.unreadable:
+            return None
         telling = Telling(
             kind=REMINDER,
-            identity=digest_identity(stopped.patient_id, local_day(kept[0].start, self.settings.timezone)),
+            identity=digest_identity(stopped.patient_id, local_day(ours[0].start, self.settings.timezone)),
             patient_id=stopped.patient_id,
             data=ReminderData(
-                given_name=recipient.patient.given_name, appointments=tuple(AppointmentLine.of(one) for one in kept)
+                given_name=recipient.patient.given_name, appointments=tuple(AppointmentLine.of(one) for one in ours)
             ),
             due_at=stopped.due_at,
             expires_at=stopped.expires_at,
             created_at=now,
-            appointments=kept,
+            appointments=tuple(ours),
         )
-        row = telling.on(stopped.channel, template_version_id=stopped.template_version_id)
-        notifications.insert(transaction, [row], sealer=self.sealer)
+        return telling.on(stopped.channel, template_version_id=stopped.template_version_id)
+
+
+def _telling(change: Change, candidate: Candidate, *, now: datetime) -> Telling:
+    return Telling(
+        kind=change.kind,
+        identity=_digest(change.event_id),
+        patient_id=candidate.patient.id if candidate.patient else change.new.patient_id,
+        data=change_data(change, candidate.patient),
+        due_at=now,
+        expires_at=change.new.start,
+        created_at=now,
+        appointments=(change.new,),
+        languages=candidate.languages,
+    )
 
 
 def rules_at(now: datetime, kind: Kind, settings: Settings) -> ReminderRules:
@@ -141,13 +165,6 @@ def change_data(change: Change, patient: Patient | None) -> ChangeData:
         old=AppointmentLine.of(old) if old else None,
         new=None if cancelled else AppointmentLine.of(change.new),
     )
-
-
-def _still_reminded(transaction: Transaction, appointment_ids: Sequence[str]) -> tuple[Appointment, ...]:
-    """Those of these appointments that a reminder would tell, the earliest first."""
-    known = [change_events.known(transaction, appointment_id) for appointment_id in sorted(appointment_ids)]
-    kept = [found.appointment for found in known if found and found.appointment.status in REMINDER.statuses]
-    return tuple(sorted(kept, key=lambda appointment: (appointment.start, appointment.id)))
 
 
 def _digest(event_id: str) -> str:

@@ -32,7 +32,7 @@ _LOADABLE = ("good", "address_left_out")
 
 
 @dataclass(slots=True)
-class _Load:
+class _Brought:
     """`unscheduled` counts rows without a time or a place of which none is known: nobody can be reminded of them."""
 
     appointments: list[LoadedAppointment] = field(default_factory=list)
@@ -51,34 +51,48 @@ def load_appointments(
     more than `max_changes` changes and no person has released it; also when it was not checked, is held or was
     discarded.
     """
-    with database.transaction() as transaction:
-        run = read_run(transaction, run_id, lock=True)
-        if run.status == "loaded":
-            return run.counts
-        _refuse(transaction, run)
-        load = _read(transaction, database, run_id)
-        bring_appointments(transaction, load.appointments)
-        differences = changed_ahead(transaction, clock())
-        changes = count_changes(transaction, clock()) | {
-            "unscheduled": load.unscheduled,
-            "to_announce": sum(type_of_change(old, new) is not None for old, new, _ in differences),
-        }
-        reason = None if run.status == "released" else _reason_to_hold(changes, max_changes)
-        if reason is None:
-            changes["patients_changed"] = upsert_patients(transaction, database.sealer, load.patients)
-            take_over_appointments(transaction)
-            changes["announced"] = sum(
-                acceptor.note_difference(transaction, old, new, run_id=run_id, known_at=known_at)
-                for old, new, known_at in differences
-            )
-            quarantine_rows(transaction, run_id=run_id, now=clock(), renew=True)
-            changes["resolved"] = resolve_rows(transaction, run_id=run_id, now=clock())
-            clear_run(transaction, run_id)
-        status = "loaded" if reason is None else "held"
-        settle_run(transaction, run_id=run_id, status=status, now=clock(), reason=reason, counts=changes)
-    if reason is not None:
-        raise LoadHeldError(f"load {run_id} is held: {reason}")
-    return run.counts | changes
+    counts, held_for = database.run(
+        lambda transaction: _load(
+            transaction, database, run_id=run_id, max_changes=max_changes, acceptor=acceptor, now=clock()
+        )
+    )
+    if held_for is not None:
+        raise LoadHeldError(f"load {run_id} is held: {held_for}")
+    return counts
+
+
+def _load(
+    transaction: Transaction,
+    database: Database,
+    *,
+    run_id: str,
+    max_changes: int,
+    acceptor: EventAcceptor,
+    now: datetime,
+) -> tuple[dict[str, int], str | None]:
+    """The run's counts, and why it is held, if it is."""
+    run = read_run(transaction, run_id, lock=True)
+    if run.status == "loaded":
+        return run.counts, None
+    _refuse(transaction, run)
+    load = _read(transaction, database, run_id)
+    bring_appointments(transaction, load.appointments)
+    differences = changed_ahead(transaction, now)
+    changes = count_changes(transaction, now) | {
+        "unscheduled": load.unscheduled,
+        "to_announce": sum(type_of_change(one.old, one.new) is not None for one in differences),
+    }
+    reason = None if run.status == "released" else _reason_to_hold(changes, max_changes)
+    if reason is None:
+        changes["patients_changed"] = upsert_patients(transaction, database.sealer, load.patients)
+        take_over_appointments(transaction)
+        changes["announced"] = acceptor.note_differences(transaction, differences, run_id=run_id)
+        quarantine_rows(transaction, run_id=run_id, now=now, renew=True)
+        changes["resolved"] = resolve_rows(transaction, run_id=run_id, now=now)
+        clear_run(transaction, run_id)
+    status = "loaded" if reason is None else "held"
+    settle_run(transaction, run_id=run_id, status=status, now=now, reason=reason, counts=changes)
+    return run.counts | changes, reason
 
 
 def _refuse(transaction: Transaction, run: IngestRun) -> None:
@@ -96,8 +110,8 @@ def _reason_to_hold(changes: dict[str, int], max_changes: int) -> str | None:
     return f"patients would be told of {told} changes ahead, more than {max_changes}; look at them, then release it"
 
 
-def _read(transaction: Transaction, database: Database, run_id: str) -> _Load:
-    load = _Load()
+def _read(transaction: Transaction, database: Database, run_id: str) -> _Brought:
+    load = _Brought()
     incomplete: list[tuple[SourceRow, datetime]] = []
     for row, fetched_at, bad_contacts in _rows(transaction, database, run_id):
         for patient in patients_of(row, bad_contacts=bad_contacts):
@@ -121,7 +135,7 @@ def _rows(
         yield SourceRow.from_dict(staged.content), staged.fetched_at, staged.bad_contacts
 
 
-def _add(load: _Load, row: SourceRow, fetched_at: datetime, known: Appointment | None) -> None:
+def _add(load: _Brought, row: SourceRow, fetched_at: datetime, known: Appointment | None) -> None:
     appointment = appointment_of(row, known=known)
     if appointment is None:
         load.unscheduled += 1

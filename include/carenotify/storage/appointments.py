@@ -13,6 +13,7 @@ from datetime import datetime
 from psycopg.rows import class_row
 
 from carenotify.domain.appointment import Appointment, AppointmentStatus, Venue
+from carenotify.domain.event import Difference
 from carenotify.storage.database import Transaction
 
 
@@ -199,14 +200,14 @@ ORDER BY known.id FOR UPDATE OF known
 """
 
 
-def changed_ahead(transaction: Transaction, now: datetime) -> list[tuple[Appointment, Appointment, datetime]]:
-    """Each appointment ahead that taking over will change: as it is, as it will be, and since when it is so.
+def changed_ahead(transaction: Transaction, now: datetime) -> list[Difference]:
+    """Each appointment ahead that taking over will change.
 
     Nobody else changes them until the transaction ends.
     """
     transaction.execute(_LOCK_DIFFERENT)
     return [
-        (_appointment(row[0], *row[1:7]), _appointment(row[0], *row[7:13]), row[13])
+        Difference(_appointment(row[0], *row[1:7]), _appointment(row[0], *row[7:13]), row[13])
         for row in transaction.execute(_CHANGED_AHEAD, {"now": now})
     ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -31,22 +31,27 @@ SELECT pg_advisory_xact_lock(hashtextextended('patient ' || %(patient_id)s, 0)),
 
 _ADD = """
 INSERT INTO change_events (event_id, type, source, appointment_id, occurred_at, received_at, body_hash, sealed_body)
-VALUES (%(event_id)s, %(type)s, %(source)s, %(appointment_id)s, %(occurred_at)s, %(now)s, %(body_hash)s,
-        %(sealed_body)s)
+SELECT event_id, type, source, appointment_id, occurred_at, %(now)s, %(body_hash)s, %(sealed_body)s
+FROM unnest(%(event_ids)s::text[], %(types)s::text[], %(sources)s::text[], %(appointment_ids)s::text[],
+            %(occurred_ats)s::timestamptz[]) AS event (event_id, type, source, appointment_id, occurred_at)
 ON CONFLICT (event_id) DO NOTHING
-RETURNING event_id
 """
 
 _STORED = "SELECT body_hash, outcome, reason, notification_ids FROM change_events WHERE event_id = %s"
 
+# The notifications' ids come as one text for each event: arrays of arrays would all have to be of one length.
 _SETTLE = """
-UPDATE change_events
-SET outcome = %(outcome)s, reason = %(reason)s, notification_ids = %(ids)s
-WHERE event_id = %(event_id)s
+UPDATE change_events known
+SET outcome = event.outcome, reason = event.reason, notification_ids = event.ids::uuid[]
+FROM unnest(%(event_ids)s::text[], %(outcomes)s::text[], %(reasons)s::text[], %(ids)s::text[])
+    AS event (event_id, outcome, reason, ids)
+WHERE known.event_id = event.event_id
 """
 
 _KNOWN = """
-SELECT patient_id, start_at, end_at, venue, location_id, status, known_at FROM appointments WHERE id = %s FOR UPDATE
+SELECT id, patient_id, start_at, end_at, venue, location_id, status, known_at FROM appointments
+WHERE id = ANY (%s)
+ORDER BY id FOR UPDATE
 """
 
 # An appointment that only an event told of has no load_hash yet; its first load says nothing new.
@@ -80,20 +85,26 @@ def take_turns(transaction: Transaction, appointment: Appointment) -> None:
 
 
 def add(
-    transaction: Transaction, event: ChangeEvent, *, body: Any, body_hash: bytes, now: datetime, sealer: Sealer
-) -> bool:
-    """Store an event; False when its id is known. Waits for the same event that is just being taken in."""
+    transaction: Transaction,
+    events: Sequence[ChangeEvent],
+    *,
+    body: Any,
+    body_hash: bytes,
+    now: datetime,
+    sealer: Sealer,
+) -> int:
+    """Store events of one body; gives how many of their ids were new. Waits for the same that is just taken in."""
     parameters = {
-        "event_id": event.event_id,
-        "type": event.type.value,
-        "source": event.source,
-        "appointment_id": event.appointment.id,
-        "occurred_at": event.occurred_at,
+        "event_ids": [event.event_id for event in events],
+        "types": [event.type.value for event in events],
+        "sources": [event.source for event in events],
+        "appointment_ids": [event.appointment.id for event in events],
+        "occurred_ats": [event.occurred_at for event in events],
         "now": now,
         "body_hash": body_hash,
         "sealed_body": sealer.seal(body),
     }
-    return transaction.execute(_ADD, parameters).fetchone() is not None
+    return transaction.execute(_ADD, parameters).rowcount
 
 
 def stored(transaction: Transaction, event_id: str) -> StoredEvent | None:
@@ -102,24 +113,49 @@ def stored(transaction: Transaction, event_id: str) -> StoredEvent | None:
     return None if row is None else StoredEvent(bytes(row[0]), row[1], row[2], tuple(row[3]))
 
 
-def settle(
-    transaction: Transaction, event_id: str, *, outcome: str, reason: str | None, notification_ids: Collection[UUID]
-) -> None:
-    """Write what came of an event."""
-    parameters = {"event_id": event_id, "outcome": outcome, "reason": reason, "ids": list(notification_ids)}
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What came of an event."""
+
+    event_id: str
+    outcome: str
+    reason: str | None
+    notification_ids: Sequence[UUID]
+
+
+def settle(transaction: Transaction, settled: Sequence[Settled]) -> None:
+    """Write what came of events."""
+    parameters = {
+        "event_ids": [one.event_id for one in settled],
+        "outcomes": [one.outcome for one in settled],
+        "reasons": [one.reason for one in settled],
+        "ids": ["{" + ",".join(map(str, one.notification_ids)) + "}" for one in settled],
+    }
     transaction.execute(_SETTLE, parameters)
 
 
 def known(transaction: Transaction, appointment_id: str) -> Known | None:
     """An appointment as it stands, locked until the end of the transaction."""
-    row = transaction.execute(_KNOWN, (appointment_id,)).fetchone()
-    if row is None:
-        return None
-    patient_id, start, end, venue, location_id, status, known_at = row
-    appointment = Appointment(
-        appointment_id, patient_id, start, end, Venue(venue, location_id), AppointmentStatus(status)
-    )
-    return Known(appointment, known_at)
+    return all_known(transaction, [appointment_id]).get(appointment_id)
+
+
+def all_known(transaction: Transaction, appointment_ids: Collection[str]) -> dict[str, Known]:
+    """The known ones of these appointments as they stand, locked until the end of the transaction."""
+    return {row[0]: _known(*row) for row in transaction.execute(_KNOWN, (list(appointment_ids),))}
+
+
+def _known(
+    appointment_id: str,
+    patient_id: str,
+    start: datetime,
+    end: datetime | None,
+    venue: str,
+    location_id: str | None,
+    status: str,
+    known_at: datetime | None,
+) -> Known:
+    place = Venue(venue, location_id)
+    return Known(Appointment(appointment_id, patient_id, start, end, place, AppointmentStatus(status)), known_at)
 
 
 def set_appointment(transaction: Transaction, appointment: Appointment, *, known_at: datetime) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import psycopg
@@ -16,6 +16,7 @@ from carenotify.errors import DatabaseUnavailableError, DeadlockError, StorageEr
 from carenotify.storage.sealed import Sealer
 
 Transaction = psycopg.Connection[TupleRow]
+Done = TypeVar("Done")
 
 
 # A server that is away, ending, failing over (read-only for a while), or whose connection was closed under us.
@@ -75,6 +76,17 @@ class Database:
         except psycopg.Error as error:
             # Its text may quote a row.
             raise StorageError(f"{self._place} refused a statement ({type(error).__name__})") from None
+
+    def run(self, work: Callable[[Transaction], Done], *, tries: int = 3) -> Done:
+        """What `work` gives, in a transaction of its own; another one when PostgreSQL ended that for a deadlock.
+
+        Loads and events can each hold rows that the other waits for.
+        """
+        for _ in range(tries - 1):
+            with suppress(DeadlockError), self.transaction() as transaction:
+                return work(transaction)
+        with self.transaction() as transaction:
+            return work(transaction)
 
     @property
     def _place(self) -> str:

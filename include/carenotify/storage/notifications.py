@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -64,9 +64,9 @@ fresh AS (
                                sealed_data, created_at, reason)
     SELECT i.id,
            i.digest_key || ':' || (
-               SELECT count(*) + 1 FROM notifications n
+               SELECT count(*) FROM notifications n
                WHERE n.dedup_key > i.digest_key COLLATE "C" || ':' AND n.dedup_key < i.digest_key COLLATE "C" || ';'
-           ),
+           ) + row_number() OVER (PARTITION BY i.digest_key ORDER BY i.id),
            i.kind, i.lane, i.channel, i.patient_id, i.due_at, i.expires_at, i.template_version_id, i.sealed_data,
            i.created_at, i.reason
     FROM incoming i
@@ -89,7 +89,9 @@ WITH held AS MATERIALIZED (
     SELECT n.id
     FROM notifications n
     WHERE n.status IN ('pending', 'queued')
-      AND n.id IN (SELECT notification_id FROM notification_appointments WHERE appointment_id = %(appointment_id)s)
+      AND n.id IN (
+          SELECT notification_id FROM notification_appointments WHERE appointment_id = ANY (%(appointment_ids)s)
+      )
     ORDER BY n.id
     FOR UPDATE
 )
@@ -131,9 +133,9 @@ def insert(transaction: Transaction, rows: Sequence[NewNotification], *, sealer:
     return {row[0] for row in transaction.execute(_INSERT, parameters)}
 
 
-def supersede(transaction: Transaction, appointment_id: str, *, now: datetime) -> list[Superseded]:
-    """Stop everything about an appointment that has not been claimed yet: nobody is told what is no longer true."""
-    rows = transaction.execute(_SUPERSEDE, {"appointment_id": appointment_id, "now": now}).fetchall()
+def supersede(transaction: Transaction, appointment_ids: Collection[str], *, now: datetime) -> list[Superseded]:
+    """Stop everything about these appointments that has not been claimed yet: nobody is told what is no longer true."""
+    rows = transaction.execute(_SUPERSEDE, {"appointment_ids": list(appointment_ids), "now": now}).fetchall()
     return [
         Superseded(
             id=row[0],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +40,7 @@ RECIPIENT_COLUMNS = """
     ARRAY(SELECT unnest(q.opted_out_kinds) FROM preferences q WHERE q.patient_id = ANY(person.ids)),
     ARRAY(SELECT s.address_index FROM suppressions s WHERE s.address_index = ANY(p.address_indexes))
 """
-_BY_ID = f"SELECT {RECIPIENT_COLUMNS} FROM patients named {PERSON_JOINS} WHERE named.id = %s"
+_BY_ID = f"SELECT named.id, {RECIPIENT_COLUMNS} FROM patients named {PERSON_JOINS} WHERE named.id = ANY (%s)"
 
 
 def candidate_for(appointment: Appointment, recipient: Recipient | None, *, in_quarantine: bool = False) -> Candidate:
@@ -88,5 +88,10 @@ def open_recipient(columns: Sequence[Any], sealer: Sealer) -> Recipient | None:
 
 def read_recipient(transaction: Transaction, patient_id: str, *, sealer: Sealer) -> Recipient | None:
     """The recipient behind a patient id; None when nobody copied that patient yet."""
-    row = transaction.execute(_BY_ID, (patient_id,)).fetchone()
-    return None if row is None else open_recipient(row, sealer)
+    return read_recipients(transaction, [patient_id], sealer=sealer).get(patient_id)
+
+
+def read_recipients(transaction: Transaction, patient_ids: Collection[str], *, sealer: Sealer) -> dict[str, Recipient]:
+    """The recipients behind these patient ids, without those whom nobody copied yet."""
+    found = ((row[0], open_recipient(row[1:], sealer)) for row in transaction.execute(_BY_ID, (list(patient_ids),)))
+    return {patient_id: recipient for patient_id, recipient in found if recipient is not None}

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from datetime import datetime, timedelta
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from carenotify.app import App
 from carenotify.domain.appointment import Appointment, AppointmentStatus, Venue
-from carenotify.domain.event import ChangeEvent, EventOutcome, EventType
+from carenotify.domain.event import ChangeEvent, Difference, EventOutcome, EventType
 from carenotify.errors import LoadHeldError
 from carenotify.journeys.accept_event import Accepted
 from carenotify.journeys.release_load import release_load
+from carenotify.storage.database import Transaction
 from tests.integration.loading import PHONE, START, Loads, ScriptedSource, make_patient, make_row
-from tests.integration.ward import SetClock
+from tests.integration.ward import SetClock, wait_for
 
+REMINDER_DAY = date(2026, 11, 24)
+# Who waits for a row that another transaction holds.
+_WAITING = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 LATER = "2026-11-27T15:00:00+01:00"
 EVENING = "2026-11-27T18:00:00+01:00"
 ANNA = make_patient(contacts=[PHONE])
@@ -59,6 +65,23 @@ def accept(loads: Loads, *, start: str = LATER, occurred_at: datetime) -> Accept
     )
     event = ChangeEvent(f"told {start}", EventType.RESCHEDULED, occurred_at, appointment)
     return loads.app.event_acceptor.accept(event, body={"start": start})
+
+
+def made(appointment_id: str) -> Appointment:
+    start = datetime.fromisoformat(START)
+    return Appointment(appointment_id, "anna", start, None, Venue("Cardiology"), AppointmentStatus.BOOKED)
+
+
+@dataclass
+class CountingTransaction:
+    """Counts the statements that go through it."""
+
+    transaction: Transaction
+    statements: int = 0
+
+    def execute(self, *statement: Any) -> Any:
+        self.statements += 1
+        return self.transaction.execute(*statement)
 
 
 def told(loads: Loads) -> list[tuple[Any, ...]]:
@@ -166,3 +189,57 @@ def test_a_load_that_is_held_tells_nobody_until_it_is_released(loads: Loads, sou
     released = release_load(loads.app.database, run_id="r2", acceptor=loads.app.event_acceptor, clock=loads.app.clock)
     assert released["announced"] == 1
     assert told(loads) == [("rescheduled", *instants(START, LATER))]
+
+
+def test_the_others_of_a_reminder_that_a_load_cuts_short_are_still_reminded(
+    loads: Loads, source: ScriptedSource, clock: SetClock
+) -> None:
+    others = [
+        replace(BOOKED, appointment_id=key, start=START.replace("10:", f"{11 + at}:"), end=None)
+        for at, key in enumerate("bc")
+    ]
+    source.says(BOOKED, *others)
+    loads.run("r2")
+    loads.app.reminder_planner.plan(REMINDER_DAY)
+    clock.advance(minutes=30)
+    source.says(MOVED, replace(others[0], status="cancelled"), others[1])
+    assert loads.run("r3")["announced"] == 2
+    waiting = loads.query(
+        "SELECT kind, array_agg(appointment_id) FROM notifications"
+        " JOIN notification_appointments ON id = notification_id WHERE status = 'pending' GROUP BY id, kind ORDER BY id"
+    )
+    assert waiting == [("reminder", ["c"]), ("rescheduled", ["a1"]), ("cancelled", ["b"])]
+
+
+def test_thousands_of_changes_take_no_more_statements_than_two(loads: Loads) -> None:
+    def statements(count: int) -> int:
+        appointments = [made(f"{count}-{number}") for number in range(count)]
+        moved = [Difference(one, replace(one, start=one.start + timedelta(hours=1)), one.start) for one in appointments]
+        with loads.app.database.transaction() as transaction:
+            counting = CountingTransaction(transaction)
+            noted = loads.app.event_acceptor.note_differences(counting, moved, run_id=f"run {count}")  # type: ignore[arg-type]
+        assert noted == count
+        return counting.statements
+
+    assert statements(40) == statements(2)
+
+
+def test_a_load_that_a_deadlock_ended_is_tried_again(
+    loads: Loads, source: ScriptedSource, clock: SetClock, database_url: str
+) -> None:
+    loads.app.reminder_planner.plan(REMINDER_DAY)
+    clock.advance(minutes=30)
+    source.says(MOVED)
+    loads.fetch("r2")
+    loads.check("r2")
+    # Somebody holds the reminder, which the load will want, and then wants the appointment, which the load holds.
+    with psycopg.connect(database_url, options="-c search_path=carenotify -c deadlock_timeout=60s") as other:
+        other.execute("SELECT FROM notifications FOR UPDATE")
+        with ThreadPoolExecutor(1) as pool:
+            loading = pool.submit(loads.load, "r2")
+            wait_for(lambda: loads.query(_WAITING) != [])
+            other.execute("SELECT FROM appointments FOR UPDATE")
+            other.commit()
+            assert loading.result()["announced"] == 1
+    stands = loads.query("SELECT kind, status FROM notifications ORDER BY id")
+    assert stands == [("reminder", "superseded"), ("rescheduled", "pending")]
