@@ -18,14 +18,18 @@ NO_APT = "CARESTACK_NO_APT"
 _FOR_THE_STACK = {UI_PORT, AIRFLOW_DATABASE, NO_APT}  # without CARENOTIFY_: that prefix is for what carenotify reads
 # Names and digests of what we made ourselves, so that a shell which has read `.run/env` does not look like a wish.
 GENERATED = "CARESTACK_GENERATED"
-# What a worker cannot start without, by the provider that asks for it.
+# What a worker cannot start without, by the provider that asks for it. AWS' credentials can be a role of the machine,
+# which only its SDK finds out.
+_AWS_REGION = "AWS_DEFAULT_REGION"
 _PROVIDER_NEEDS = {
     "smtp": ("CARENOTIFY_SMTP_URL", "CARENOTIFY_EMAIL_FROM"),
     "twilio": ("CARENOTIFY_TWILIO_ACCOUNT_SID", "CARENOTIFY_TWILIO_AUTH_TOKEN", "CARENOTIFY_TWILIO_FROM"),
+    "ses": ("CARENOTIFY_EMAIL_FROM", _AWS_REGION),
+    "sns": (_AWS_REGION,),
 }
 _PROVIDERS = {"CARENOTIFY_EMAIL_PROVIDERS": "smtp", "CARENOTIFY_SMS_PROVIDERS": "twilio"}
 _MAIL_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
-_OURS = ("CARENOTIFY_", "AIRFLOW_CONN_")
+_OURS = ("CARENOTIFY_", "AIRFLOW_CONN_", "AWS_")
 
 
 @dataclass(frozen=True)
@@ -150,10 +154,16 @@ def _python_path(checkout: Checkout, wished: Mapping[str, str]) -> dict[str, str
 def missing_for_workers(chosen: Mapping[str, str]) -> list[str]:
     """The settings that the workers need and that nobody has set."""
     named = [
-        name.strip() for setting, default in _PROVIDERS.items() for name in chosen.get(setting, default).split(",")
+        name.strip() for variable, default in _PROVIDERS.items() for name in chosen.get(variable, default).split(",")
     ]
-    needed = dict.fromkeys(need for provider in named for need in _PROVIDER_NEEDS.get(provider, ()))
-    return [name for name in needed if name not in chosen]
+    needed = dict.fromkeys(name for provider in named for name in _PROVIDER_NEEDS.get(provider, ()))
+    given = {*chosen, _AWS_REGION} if _has_aws_profiles(chosen) else {*chosen}
+    return [name for name in needed if name not in given]
+
+
+def _has_aws_profiles(chosen: Mapping[str, str]) -> bool:
+    """Whether there is a file in which AWS' SDK may find its region."""
+    return Path(chosen.get("AWS_CONFIG_FILE", "~/.aws/config")).expanduser().is_file()
 
 
 def child_environment(wished: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, str]:

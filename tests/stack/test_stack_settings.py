@@ -108,6 +108,55 @@ def test_the_workers_needs_are_those_that_the_wiring_asks_for(checkout: Checkout
             _ = [build_app(load_settings(without)).providers[channel] for channel in (Channel.EMAIL, Channel.SMS)]
 
 
+AWS = {
+    "AWS_DEFAULT_REGION": "eu-central-1",
+    "AWS_ACCESS_KEY_ID": "an-id",
+    "AWS_SECRET_ACCESS_KEY": "a-secret",
+    "AWS_CONFIG_FILE": "/nowhere/config",
+}
+
+
+def test_the_workers_needs_of_aws_are_those_that_the_wiring_asks_for(
+    checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = {"CARENOTIFY_EMAIL_PROVIDERS": "ses, smtp", "CARENOTIFY_SMS_PROVIDERS": "twilio,sns"}
+    complete = built(checkout, named | AWS, **SANDBOX)
+    assert settings.missing_for_workers(complete) == []
+    for name, value in AWS.items():
+        monkeypatch.setenv(name, value)
+    app = build_app(load_settings(own(complete)))
+    assert [[provider.name for provider in app.providers[channel]] for channel in (Channel.EMAIL, Channel.SMS)] == [
+        ["ses", "smtp"],
+        ["twilio", "sns"],
+    ]
+    app.close()
+    without = {name: value for name, value in complete.items() if name != "AWS_DEFAULT_REGION"}
+    assert settings.missing_for_workers(without) == ["AWS_DEFAULT_REGION"]
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    with pytest.raises(SettingsError, match="AWS_DEFAULT_REGION"):
+        _ = build_app(load_settings(own(without))).providers[Channel.SMS]
+
+
+def test_every_provider_that_is_named_has_its_needs(checkout: Checkout) -> None:
+    wished = {
+        "CARENOTIFY_EMAIL_PROVIDERS": "ses,smtp",
+        "CARENOTIFY_SMS_PROVIDERS": "sns",
+        "AWS_CONFIG_FILE": "/nowhere",
+    }
+    missing = settings.missing_for_workers(built(checkout, wished))
+    assert missing == ["CARENOTIFY_EMAIL_FROM", "AWS_DEFAULT_REGION", "CARENOTIFY_SMTP_URL"]
+
+
+def test_a_region_in_awss_own_files_will_do(checkout: Checkout, tmp_path: Path) -> None:
+    (tmp_path / "config").write_text("[default]\nregion = eu-central-1\n")
+    wished = {"CARENOTIFY_SMS_PROVIDERS": "sns", "AWS_CONFIG_FILE": str(tmp_path / "config")}
+    assert "AWS_DEFAULT_REGION" not in settings.missing_for_workers(built(checkout, wished))
+
+
+def test_aws_variables_are_for_every_process_and_for_the_users_shell(checkout: Checkout) -> None:
+    assert AWS.items() <= built(checkout, AWS).items()
+
+
 @pytest.mark.parametrize(
     ("url", "port", "disabled"),
     [

@@ -1,0 +1,185 @@
+"""SES and SNS against moto's server, which checks what it is sent as AWS does and shows what it has taken."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from email import message_from_string
+from email.policy import default
+from typing import Any
+from uuid import uuid4
+
+import boto3
+import pytest
+import requests
+
+from carenotify.app import App, build_app
+from carenotify.channels.base import OutgoingMessage, Provider
+from carenotify.domain.notification import Channel
+from carenotify.errors import AddressRejectedError, MessageRejectedError, OptedOutError
+from tests.integration.ward import make_settings
+
+# moto says which port it took on its standard output, and ends with the pipe.
+SERVER = """
+import sys
+from moto.server import ThreadedMotoServer
+server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+server.start()
+print("http://%s:%d" % server.get_host_and_port(), flush=True)
+sys.stdin.read()
+server.stop()
+"""
+MOBILE, STOPPED = "+4915112345678", "+4915112345699"  # moto takes numbers that end in 99 for opted out
+
+
+@dataclass(frozen=True)
+class Moto:
+    """The stand-in for AWS."""
+
+    url: str
+
+    def forget(self) -> None:
+        requests.post(f"{self.url}/moto-api/reset", timeout=10).raise_for_status()
+
+    def taken(self, service: str, kind: str) -> list[dict[str, Any]]:
+        answer = requests.get(f"{self.url}/moto-api/data.json", timeout=10)
+        return list(answer.json().get(service, {}).get(kind, []))
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Moto]:
+    command = [sys.executable, "-W", "ignore", "-c", SERVER]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        url = server.stdout.readline().strip()
+        assert url, "moto did not start"
+        yield Moto(url)
+        server.stdin.close()
+
+
+@pytest.fixture
+def moto(running: Moto, monkeypatch: pytest.MonkeyPatch) -> Moto:
+    """An empty AWS, and the environment that leads there."""
+    for name, value in {
+        "AWS_ENDPOINT_URL": running.url,
+        "AWS_DEFAULT_REGION": "eu-central-1",
+        "AWS_ACCESS_KEY_ID": "an-id",
+        "AWS_SECRET_ACCESS_KEY": "a-secret",
+        "AWS_CONFIG_FILE": "/nowhere/config",
+        "AWS_SHARED_CREDENTIALS_FILE": "/nowhere/credentials",
+    }.items():
+        monkeypatch.setenv(name, value)
+    running.forget()
+    boto3.client("sesv2").create_email_identity(EmailIdentity="klinikum.example")
+    return running
+
+
+@pytest.fixture
+def app(moto: Moto) -> Iterator[App]:
+    settings = make_settings(
+        "postgresql://127.0.0.1:1/none",
+        CARENOTIFY_EMAIL_PROVIDERS="ses,smtp",
+        CARENOTIFY_SMS_PROVIDERS="sns",
+        CARENOTIFY_EMAIL_FROM="Klinikum Süd <info@klinikum.example>",
+        CARENOTIFY_SMTP_URL="smtp://127.0.0.1:1",
+    )
+    app = build_app(settings)
+    yield app
+    app.close()
+
+
+@pytest.fixture
+def ses(app: App) -> Provider:
+    return app.providers[Channel.EMAIL][0]
+
+
+@pytest.fixture
+def sns(app: App) -> Provider:
+    return app.providers[Channel.SMS][0]
+
+
+def mail(to: str = "anna@example.org") -> OutgoingMessage:
+    return OutgoingMessage(uuid4(), 1, to, "Ihr Termin, Änne", "Hällo €", "<p>Hällo €</p>", "de")
+
+
+def sms(to: str = MOBILE, text: str = "Hällo & welcome €") -> OutgoingMessage:
+    return OutgoingMessage(uuid4(), 1, to, None, text, None, "de")
+
+
+def test_the_settings_name_the_providers_in_order(app: App) -> None:
+    named = {channel: [provider.name for provider in app.providers[channel]] for channel in Channel}
+
+    assert named == {Channel.EMAIL: ["ses", "smtp"], Channel.SMS: ["sns"]}
+
+
+def test_a_mail_arrives_as_it_was_worded(moto: Moto, ses: Provider) -> None:
+    message = mail()
+
+    given = ses.send(message)
+
+    (arrived,) = moto.taken("ses", "RawMessage")
+    assert arrived["id"] == given
+    assert set(arrived["destinations"]) == {"anna@example.org"}
+    raw = message_from_string(arrived["raw_data"], policy=default)
+    assert (raw["From"], raw["To"], raw["Subject"]) == (
+        "Klinikum Süd <info@klinikum.example>",
+        "anna@example.org",
+        message.subject,
+    )
+    assert raw["X-Carenotify-Notification-Id"] == str(message.notification_id)
+    assert raw.get_body(("plain",)).get_content().strip() == message.text
+    assert raw.get_body(("html",)).get_content().strip() == message.html
+
+
+def test_a_text_arrives_as_it_was_worded(moto: Moto, sns: Provider) -> None:
+    message = sms()
+
+    given = sns.send(message)
+
+    (arrived,) = moto.taken("sns", "SMS")
+    assert (arrived["message_id"], arrived["phone_number"], arrived["message"]) == (given, MOBILE, message.text)
+
+
+def test_who_has_said_stop_to_aws_gets_no_text(moto: Moto, sns: Provider) -> None:
+    with pytest.raises(OptedOutError):
+        sns.send(sms(STOPPED))
+
+    assert moto.taken("sns", "SMS") == []
+
+
+def test_a_refusal_by_ses_is_ours_by_kind_and_tells_its_code_alone(moto: Moto, ses: Provider) -> None:
+    boto3.client("sesv2").delete_email_identity(EmailIdentity="klinikum.example")
+
+    with pytest.raises(MessageRejectedError, match=r"^MessageRejected$"):
+        ses.send(mail())
+
+    assert moto.taken("ses", "RawMessage") == []
+
+
+def test_an_address_that_is_none_is_refused_before_aws_hears_of_it(moto: Moto, ses: Provider, sns: Provider) -> None:
+    for provider, message in ((ses, mail("nobody")), (sns, sms("015112345678"))):
+        with pytest.raises(AddressRejectedError):
+            provider.send(message)
+
+    assert moto.taken("ses", "RawMessage") + moto.taken("sns", "SMS") == []
+
+
+def test_sixteen_threads_lose_and_double_nothing(moto: Moto, ses: Provider, sns: Provider) -> None:
+    mails = [mail(f"patient-{number}@example.org") for number in range(60)]
+    texts = [sms(text=f"text {number}") for number in range(60)]
+
+    with ThreadPoolExecutor(16) as threads:
+        given = [*threads.map(ses.send, mails), *threads.map(sns.send, texts)]
+
+    assert len(set(given)) == 120
+    raw = [json.dumps(each) for each in moto.taken("ses", "RawMessage")]
+    assert len(raw) == 60
+    assert all(sum(str(message.notification_id) in each for each in raw) == 1 for message in mails)
+    assert sorted(each["message"] for each in moto.taken("sns", "SMS")) == sorted(each.text for each in texts)
