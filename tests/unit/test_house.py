@@ -136,7 +136,7 @@ app = build_app(load_settings({
     "CARENOTIFY_INDEX_KEY": "an index key for the tests",
 }))
 app.close()
-heavy = {"twilio", "great_expectations", "flask", "airflow", "pandas"} & sys.modules.keys()
+heavy = {"twilio", "boto3", "great_expectations", "flask", "airflow", "pandas"} & sys.modules.keys()
 assert not heavy, heavy
 """
     environment = {"PYTHONPATH": str(PACKAGE.parent), "PATH": "/usr/bin:/bin"}
