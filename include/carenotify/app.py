@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
 from itertools import chain
+from typing import TYPE_CHECKING
 
 import requests
 
@@ -22,19 +23,30 @@ from carenotify.errors import SettingsError
 from carenotify.journeys.accept_event import EventAcceptor
 from carenotify.journeys.accept_fhir_appointment import FhirAppointmentAcceptor
 from carenotify.journeys.announce_change import ChangeAnnouncer
+from carenotify.journeys.choose_provider import ProviderChooser
 from carenotify.journeys.complete_contacts import ContactCompleter
 from carenotify.journeys.deliver_batch import Deliverer
+from carenotify.journeys.drain_dead_letters import DeadLetterDrain
+from carenotify.journeys.fall_back import FallbackSweeper
+from carenotify.journeys.heed_reply import ReplyHeeder
+from carenotify.journeys.look_up_receipts import ReceiptLookUp
 from carenotify.journeys.plan_reminders import ReminderPlanner
 from carenotify.journeys.publish_at_once import PromptPublisher
 from carenotify.journeys.publish_due import DuePublisher
+from carenotify.journeys.record_receipt import ReceiptRecorder
 from carenotify.journeys.relay_due import Relay
 from carenotify.journeys.request_notification import NotificationRequester
 from carenotify.journeys.seed_templates import seed_templates
 from carenotify.messaging.consumer import Consumer, Delivery
+from carenotify.messaging.dead_letters import FailedQueue
 from carenotify.messaging.publisher import Publisher
 from carenotify.sources.base import AppointmentSource
 from carenotify.storage.database import Database
 from carenotify.storage.sealed import Sealer
+
+if TYPE_CHECKING:
+    from carenotify.channels.email.sns_messages import SnsGate
+    from carenotify.channels.sms.twilio_signature import TwilioSignature
 
 # The recorder, the claimer, the relay and its two publishing pipelines, for each of a worker's channels.
 _CONNECTIONS = 12
@@ -90,6 +102,11 @@ class App:
         url = self.settings.broker_url.get_secret_value()
         return Consumer(url, queues, prefetch=prefetch, deliver=deliver, priority=priority)
 
+    @cached_property
+    def failed_queue(self) -> FailedQueue:
+        """What the broker gave up."""
+        return FailedQueue(self.settings.broker_url.get_secret_value())
+
     # --- data in -----------------------------------------------------------------------------
 
     @cached_property
@@ -118,7 +135,10 @@ class App:
 
     @property
     def _makers(self) -> Mapping[Channel, Mapping[str, Callable[[], Provider]]]:
-        return {Channel.EMAIL: {"smtp": self._smtp}, Channel.SMS: {"twilio": self._twilio}}
+        return {
+            Channel.EMAIL: {"smtp": self._smtp, "ses": self._ses},
+            Channel.SMS: {"twilio": self._twilio, "sns": self._sns},
+        }
 
     def _providers_of(self, channel: Channel) -> tuple[Provider, ...]:
         known, names = self._makers[channel], self.provider_names[channel]
@@ -137,6 +157,16 @@ class App:
             clock=self.clock,
         )
 
+    def _ses(self) -> Provider:
+        from carenotify.channels.email.ses import SesProvider
+
+        return SesProvider(
+            self.settings.required("email_from"),
+            configuration_set=self.settings.ses_configuration_set,
+            threads=self.settings.send_threads,
+            clock=self.clock,
+        )
+
     def _twilio(self) -> Provider:
         from carenotify.channels.sms.twilio import TwilioProvider
 
@@ -144,11 +174,17 @@ class App:
             self.settings.required("twilio_account_sid"),
             self.settings.required("twilio_auth_token").get_secret_value(),
             sender=self.settings.required("twilio_from"),
+            urgent_sender=self.settings.twilio_urgent_from,
             base_url=self.settings.twilio_base_url,
             public_url=self.settings.public_url,
             threads=self.settings.send_threads,
             clock=self.clock,
         )
+
+    def _sns(self) -> Provider:
+        from carenotify.channels.sms.sns import SnsProvider
+
+        return SnsProvider(sender=self.settings.sns_from, threads=self.settings.send_threads, clock=self.clock)
 
     # --- journeys ----------------------------------------------------------------------------
 
@@ -194,11 +230,16 @@ class App:
         return PromptPublisher(self.due_publisher.publish_due)
 
     @cached_property
+    def provider_chooser(self) -> ProviderChooser:
+        """Chooses a provider for each notification."""
+        return ProviderChooser(database=self.database, providers=self.providers, clock=self.clock)
+
+    @cached_property
     def deliverer(self) -> Deliverer:
         """Delivers what was queued."""
         return Deliverer(
             database=self.database,
-            providers=self.providers,
+            chooser=self.provider_chooser,
             hospital=Hospital(self.settings.hospital_name, self.settings.hospital_phone, self.settings.timezone),
             clock=self.clock,
             claim_for=timedelta(seconds=self.settings.claim_seconds),
@@ -215,6 +256,54 @@ class App:
             lost_after=timedelta(seconds=self.settings.requeue_after_seconds),
         )
 
+    @cached_property
+    def dead_letter_drain(self) -> DeadLetterDrain:
+        """Keeps what the broker gave up."""
+        return DeadLetterDrain(self.database, self.failed_queue, self.clock)
+
+    # --- what comes back ---------------------------------------------------------------------
+
+    @cached_property
+    def receipt_recorder(self) -> ReceiptRecorder:
+        """Records what providers say of messages."""
+        return ReceiptRecorder(self.database, self.clock, forget_after=timedelta(days=self.settings.receipt_days))
+
+    @cached_property
+    def receipt_look_up(self) -> ReceiptLookUp:
+        """Asks for the receipts that did not come."""
+        return ReceiptLookUp(
+            self.database,
+            self.providers,
+            self.receipt_recorder,
+            self.clock,
+            after=timedelta(seconds=self.settings.look_up_after_seconds),
+            give_up_after=timedelta(days=self.settings.receipt_days),
+        )
+
+    @cached_property
+    def reply_heeder(self) -> ReplyHeeder:
+        """Heeds what people answer."""
+        return ReplyHeeder(self.database, self.clock)
+
+    @cached_property
+    def twilio_signature(self) -> TwilioSignature:
+        """Checks whether a call to us is Twilio's. Raises SettingsError without CARENOTIFY_TWILIO_AUTH_TOKEN."""
+        from carenotify.channels.sms.twilio_signature import TwilioSignature
+
+        return TwilioSignature(self.settings.required("twilio_auth_token").get_secret_value())
+
+    @cached_property
+    def sns_gate(self) -> SnsGate:
+        """Checks whether a message is Amazon's, and of one of CARENOTIFY_SES_TOPIC_ARNS."""
+        from carenotify.channels.email.sns_messages import SnsGate
+
+        return SnsGate(self.settings.ses_topic_arns)
+
+    @cached_property
+    def fallback_sweeper(self) -> FallbackSweeper:
+        """Follows up what did not reach its patient."""
+        return FallbackSweeper(self.database, self.settings, self.provider_names, self.clock)
+
     def seed_templates(self) -> int:
         """Store the wordings that come with carenotify; returns how many were new."""
         return seed_templates(database=self.database)
@@ -224,7 +313,7 @@ class App:
         made = self.__dict__
         for provider in chain.from_iterable(made.get("providers", {}).values()):
             provider.close()
-        for part in ("publisher", "prompt_publisher", "database"):
+        for part in ("publisher", "prompt_publisher", "failed_queue", "database"):
             if part in made:
                 made[part].close()
 

@@ -132,6 +132,11 @@ class Settings(BaseModel):
     ses_configuration_set: str | None = None
     sns_from: str | None = None
 
+    # what comes back from providers and people
+    ses_topic_arns: Annotated[tuple[str, ...], BeforeValidator(_words)] = ()
+    look_up_after_seconds: Annotated[float, Field(gt=0)] = 3600.0
+    receipt_days: Annotated[float, Field(gt=0)] = 3.0
+
     # the HTTP surface, each process by itself
     api_requests_per_minute_per_key: Annotated[int, Field(ge=1)] = 6000
     api_requests_per_minute_per_address: Annotated[int, Field(ge=1)] = 12_000
@@ -153,6 +158,10 @@ class Settings(BaseModel):
     reminder_days_before: Annotated[int, Field(ge=0, le=60)] = 3
     send_window: Annotated[SendWindow, BeforeValidator(_window)] = SendWindow(9 * 60, 12 * 60)
     publish_batch: Annotated[int, Field(ge=1, le=10_000)] = 1000
+
+    # fallback
+    fallback_without_receipt_minutes: Annotated[int, Field(ge=0, le=10_080)] = 0
+    fallback_before_close_minutes: Annotated[int, Field(ge=0, le=1_440)] = 30
 
     # workers
     send_threads: Annotated[int, Field(ge=1, le=256)] = 16

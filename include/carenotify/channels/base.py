@@ -36,11 +36,21 @@ class OutgoingMessage:
         return f"OutgoingMessage(notification_id={self.notification_id}, attempt={self.attempt})"
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A provider's own word for how a message stands, and its error's code. `code` is None when nothing went wrong."""
+
+    provider_status: str
+    code: str | None
+
+
 class Provider(ABC):
     """Takes one message to the outside world. Safe to call from many threads at once; connects on first use."""
 
     name: ClassVar[str]
     channel: ClassVar[Channel]
+    # Whether it can be asked later what became of a message.
+    looks_up: ClassVar[bool] = False
 
     @abstractmethod
     def send(self, message: OutgoingMessage) -> str:
@@ -49,6 +59,13 @@ class Provider(ABC):
         The provider accepted when this returns. Raises a DeliveryError otherwise, never anything else: which subclass
         says whether to try again, slow down, leave the address alone or give the message up.
         """
+
+    def look_up(self, provider_message_id: str) -> Found | None:
+        """What became of a message that was accepted; None when the provider does not know it.
+
+        Only where `looks_up` says so. Raises a DeliveryError when it cannot be asked now, never anything else.
+        """
+        raise NotImplementedError(f"{self.name} cannot be asked for {provider_message_id}")
 
     @abstractmethod
     def close(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -13,6 +14,17 @@ class ReplyMeaning(StrEnum):
     START = "start"
     HELP = "help"
     OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A message to us. `id` is its provider's; `repr` shows neither who wrote nor what."""
+
+    id: str
+    channel: str
+    address: str = field(repr=False)
+    body: str = field(repr=False)
+    meaning: ReplyMeaning
 
 
 # Twilio's own words: whoever sends one of these alone is barred, or let in again, by Twilio itself.

@@ -28,6 +28,15 @@ log = logging.getLogger(__name__)
 # How often patients whom only an event spoke of are asked for.
 _CONTACT_SECONDS = 1.0
 _DATABASE_SECONDS = 2.0
+# How often what did not reach its patient is looked for.
+_FALLBACK_SECONDS = 0.5
+# How often receipts that came before our own commit are looked at again, those that did not come are asked for, and
+# those that never will are given up.
+_RECEIPT_SECONDS = 1.0
+_LOOK_UP_SECONDS = 10.0
+_CLOSE_SECONDS = 3600.0
+# How often what the broker gave up is looked for.
+_DEAD_LETTER_SECONDS = 5.0
 
 
 def _channels(_: click.Context, __: click.Parameter, text: str) -> tuple[Channel, ...]:
@@ -92,12 +101,32 @@ def _channel_worker(app: App, channel: Channel, *, urgent: bool) -> ChannelWorke
 
 
 def _loops(app: App, workers: Sequence[ChannelWorker], *, relay: bool) -> list[Periodic]:
-    loops: list[Periodic] = [Valve(database=app.database, workers=workers)]
+    loops: list[Periodic] = [Valve(database=app.database, chooser=app.provider_chooser, workers=workers)]
     if relay:
         loops.append(RelayLoop(app.relay, interval_seconds=app.settings.relay_interval_seconds))
+        loops.append(Periodic("fallback", app.fallback_sweeper.sweep, interval_seconds=_FALLBACK_SECONDS))
+        loops.append(Periodic("dead-letters", app.dead_letter_drain.drain, interval_seconds=_DEAD_LETTER_SECONDS))
+        loops.extend(_receipt_loops(app, [worker.channel for worker in workers]))
     if relay and app.settings.patient_api_url is not None:
         loops.append(Periodic("contacts", app.contact_completer.complete, interval_seconds=_CONTACT_SECONDS))
     return loops
+
+
+def _receipt_loops(app: App, channels: Sequence[Channel]) -> list[Periodic]:
+    def look_up() -> None:
+        for channel in channels:
+            app.receipt_look_up.look_up(channel)
+
+    def close() -> None:
+        app.receipt_recorder.forget_unknown()
+        for channel in channels:
+            app.receipt_look_up.close_silent(channel)
+
+    return [
+        Periodic("receipts", app.receipt_recorder.apply_waiting, interval_seconds=_RECEIPT_SECONDS),
+        Periodic("look-ups", look_up, interval_seconds=_LOOK_UP_SECONDS),
+        Periodic("silence", close, interval_seconds=_CLOSE_SECONDS),
+    ]
 
 
 def _run(app: App, workers: Sequence[ChannelWorker], *, health_host: str, health_port: int, relay: bool) -> None:

@@ -34,7 +34,7 @@ def test_what_reached_the_telephone_is_delivered(word: str) -> None:
     [
         (None, Meaning(Status.FAILED, "carrier")),
         ("30003", Meaning(Status.FAILED, "carrier")),  # out of reach, for now
-        ("30007", Meaning(Status.FAILED, "carrier")),  # this text was filtered
+        ("30007", Meaning(Status.FAILED, "message_rejected")),  # this text was filtered
         ("39999", Meaning(Status.FAILED, "carrier")),  # a code that is new to us
         ("30004", Meaning(Status.FAILED, "address_rejected")),
         ("30005", Meaning(Status.FAILED, "address_rejected", SuppressionReason.REJECTED)),

@@ -15,11 +15,11 @@ from twilio.http.response import Response
 from twilio.rest import Client
 from urllib3.exceptions import NewConnectionError
 
-from carenotify.channels.base import OutgoingMessage, Provider
+from carenotify.channels.base import Found, OutgoingMessage, Provider
 from carenotify.channels.sms.twilio_codes import refusal
 from carenotify.domain.clock import Clock, system_clock
 from carenotify.domain.notification import Channel
-from carenotify.errors import SettingsError, TemporaryDeliveryError, UnconfirmedDeliveryError
+from carenotify.errors import MisconfiguredError, SettingsError, TemporaryDeliveryError, UnconfirmedDeliveryError
 
 # What never got as far as the call, and what may have: then Twilio may have taken the message all the same.
 _TRANSPORT: tuple[tuple[type[Exception], type[TemporaryDeliveryError], str], ...] = (
@@ -34,6 +34,9 @@ _TRANSPORT: tuple[tuple[type[Exception], type[TemporaryDeliveryError], str], ...
 
 # How long Twilio may keep a message before it gives it to a carrier, in seconds (its error 21624 names the bounds).
 _SHORTEST, _LONGEST = 1, 36_000
+# A success that is no message.
+_UNREADABLE = (TwilioException, ValueError, TypeError, AttributeError, KeyError)
+_NO_SUCH_RESOURCE = "20404"
 
 
 class TwilioProvider(Provider):
@@ -45,6 +48,7 @@ class TwilioProvider(Provider):
 
     name: ClassVar[str] = "twilio"
     channel: ClassVar[Channel] = Channel.SMS
+    looks_up: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -80,11 +84,25 @@ class TwilioProvider(Provider):
                 **self._validity(message),
                 **(self._urgent_from if message.urgent else self._from),
             )
-        except (TwilioException, ValueError, TypeError, AttributeError, KeyError):
-            raise UnconfirmedDeliveryError("unreadable-answer") from None  # a success that is no message
+        except _UNREADABLE:
+            raise UnconfirmedDeliveryError("unreadable-answer") from None
         if not taken.sid:
             raise UnconfirmedDeliveryError("unreadable-answer")
         return str(taken.sid)
+
+    def look_up(self, provider_message_id: str) -> Found | None:
+        """What Twilio's record of a message says (https://www.twilio.com/docs/messaging/api/message-resource)."""
+        try:
+            found = self._messages.get(provider_message_id).fetch()
+        except MisconfiguredError as error:
+            if error.code == _NO_SUCH_RESOURCE:
+                return None
+            raise
+        except _UNREADABLE:
+            raise UnconfirmedDeliveryError("unreadable-answer") from None
+        if not isinstance(found.status, str) or not found.status:
+            raise UnconfirmedDeliveryError("unreadable-answer")
+        return Found(found.status, None if found.error_code is None else str(found.error_code))
 
     def close(self) -> None:
         """Let go of the kept connections."""

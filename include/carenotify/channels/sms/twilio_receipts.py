@@ -9,7 +9,7 @@ from uuid import UUID
 from carenotify.channels.sms.twilio_codes import OUTCOMES
 from carenotify.domain.notification import Status
 from carenotify.domain.receipt import NOTHING_NEW, Meaning, Receipt, SuppressionReason
-from carenotify.errors import AddressRejectedError, DeadAddressError, DeliveryError, OptedOutError
+from carenotify.errors import AddressRejectedError, DeadAddressError, DeliveryError, MessageRejectedError, OptedOutError
 
 PROVIDER = "twilio"
 
@@ -32,6 +32,7 @@ _BY_ERROR: tuple[tuple[type[DeliveryError], Meaning], ...] = (
     (OptedOutError, Meaning(Status.UNSUBSCRIBED, "opted_out", SuppressionReason.OPTED_OUT)),
     (DeadAddressError, Meaning(Status.FAILED, "address_rejected", SuppressionReason.REJECTED)),
     (AddressRejectedError, Meaning(Status.FAILED, "address_rejected")),
+    (MessageRejectedError, Meaning(Status.FAILED, "message_rejected")),
 )
 # The carrier gave up: what is tried next is decided where the other addresses are known.
 _BY_CARRIER = Meaning(Status.FAILED, "carrier")

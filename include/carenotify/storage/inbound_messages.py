@@ -1,0 +1,28 @@
+"""What people wrote to us: sealed, and found again by the blind index of their number."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from carenotify.domain.reply import Reply
+from carenotify.storage.database import Transaction
+from carenotify.storage.sealed import Sealer
+
+_STORE = """
+INSERT INTO inbound_messages (id, channel, address_index, sealed_body, meaning, received_at)
+VALUES (%(id)s, %(channel)s, %(address_index)s, %(sealed_body)s, %(meaning)s, %(now)s)
+ON CONFLICT (id) DO NOTHING
+"""
+
+
+def store(transaction: Transaction, reply: Reply, *, sealer: Sealer, now: datetime) -> bool:
+    """Keep a reply; False when it came before."""
+    parameters = {
+        "id": reply.id,
+        "channel": reply.channel,
+        "address_index": sealer.index(reply.address),
+        "sealed_body": sealer.seal(reply.body),
+        "meaning": reply.meaning,
+        "now": now,
+    }
+    return transaction.execute(_STORE, parameters).rowcount == 1
