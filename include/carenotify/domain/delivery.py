@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from carenotify.domain.breaker import PROVIDER_BREAKER, Verdict, verdict_on
 from carenotify.domain.notification import Status
 from carenotify.domain.retry import DELIVERY_RETRIES, RetryPolicy
 from carenotify.errors import (
@@ -28,7 +29,7 @@ class Outcome:
     """The next state of a claimed notification. `attempts` is how many have been spent once this is recorded.
 
     `uncertain`: the provider may have taken it although it did not say so. `sent_to` is the address that was tried;
-    `suppress_address` is never to be tried again.
+    `suppress_address` is never to be tried again. `verdict` is what the call said of the provider, None without one.
     """
 
     notification_id: UUID
@@ -43,16 +44,23 @@ class Outcome:
     suppress_address: str | None = None
     uncertain: bool = False
     sent_to: str | None = None
+    verdict: Verdict | None = None
+    trial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try of one claimed notification. `number` is 1 for the first."""
+    """One try of one claimed notification. `number` is 1 for the first.
+
+    A `trial` decides about its provider. One that is `free` costs the message no attempt if it was surely not taken.
+    """
 
     notification_id: UUID
     claim_token: UUID
     number: int
     provider: str | None = None
+    trial: bool = False
+    free: bool = False
 
 
 def accepted(attempt: Attempt, provider_message_id: str, *, to: str) -> Outcome:
@@ -65,6 +73,8 @@ def accepted(attempt: Attempt, provider_message_id: str, *, to: str) -> Outcome:
         provider=attempt.provider,
         provider_message_id=provider_message_id,
         sent_to=to,
+        verdict=verdict_on(None),
+        trial=attempt.trial,
     )
 
 
@@ -80,11 +90,24 @@ def put_back(attempt: Attempt, *, now: datetime) -> Outcome:
     )
 
 
+def no_provider(attempt: Attempt, *, due_at: datetime) -> Outcome:
+    """Nothing was tried: every provider of its channel is down. Due when one of them is tried out."""
+    return Outcome(
+        attempt.notification_id,
+        attempt.claim_token,
+        Status.PENDING,
+        attempt.number - 1,
+        reason="provider_down",
+        due_at=due_at,
+    )
+
+
 def refused(
     attempt: Attempt, error: DeliveryError, *, to: str, now: datetime, policy: RetryPolicy = DELIVERY_RETRIES
 ) -> Outcome:
     """The provider did not take it: due again, stopped, or failed, as the type of the error says."""
-    return replace(_consequence(attempt, error, to=to, now=now, policy=policy), sent_to=to)
+    outcome = _consequence(attempt, error, to=to, now=now, policy=policy)
+    return replace(outcome, sent_to=to, verdict=verdict_on(error), trial=attempt.trial)
 
 
 def _consequence(attempt: Attempt, error: DeliveryError, *, to: str, now: datetime, policy: RetryPolicy) -> Outcome:
@@ -93,6 +116,10 @@ def _consequence(attempt: Attempt, error: DeliveryError, *, to: str, now: dateti
         wait = error.retry_after or (MISCONFIGURED_DELAY if misconfigured else THROTTLED_DELAY)
         reason = "misconfigured" if misconfigured else "throttled"
         return _again(attempt, error, due_at=now + wait, attempts=attempt.number - 1, reason=reason)
+    certain = isinstance(error, TemporaryDeliveryError) and not isinstance(error, UnconfirmedDeliveryError)
+    if attempt.free and certain:
+        due_at = now + PROVIDER_BREAKER.open_for
+        return _again(attempt, error, due_at=due_at, attempts=attempt.number - 1, reason="provider_down")
     if isinstance(error, TemporaryDeliveryError):
         delay = policy.delay_after(attempt.number)
         if delay is None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -17,11 +17,12 @@ from carenotify.domain import delivery
 from carenotify.domain.clock import Clock
 from carenotify.domain.delivery import Attempt, Outcome
 from carenotify.domain.kinds import KINDS, ReminderData
-from carenotify.domain.notification import Channel, Status
+from carenotify.domain.notification import Lane, Status
 from carenotify.domain.patient import addresses
 from carenotify.domain.window import local_day
 from carenotify.domain.wording import Hospital, TemplateVersion, render
 from carenotify.errors import DecryptionError, DeliveryError, WordingError
+from carenotify.journeys.choose_provider import ProviderChooser
 from carenotify.storage import claims, templates
 from carenotify.storage.claims import Claim
 from carenotify.storage.database import Database, Transaction
@@ -31,14 +32,16 @@ log = logging.getLogger(__name__)
 # How long a provider may take once a message is being handed over. What is left of a claim must be longer than that,
 # so that nobody else sends the message while the call is still under way.
 _CALL = timedelta(seconds=10)
+# Surely not taken, and no fault of the message's: when another provider is well, it need not wait for this one.
+_NOT_TAKEN = frozenset({"misconfigured", "provider_down"})
 
 
 @dataclass(slots=True)
 class Deliverer:
-    """Delivers through one provider for each channel. Safe to call from many threads."""
+    """Delivers through whichever provider is chosen. Safe to call from many threads."""
 
     database: Database
-    providers: Mapping[Channel, Sequence[Provider]]
+    chooser: ProviderChooser
     hospital: Hospital
     clock: Clock
     claim_for: timedelta
@@ -83,8 +86,7 @@ class Deliverer:
 
     def send(self, claim: Claim) -> Outcome:
         """Word and send one claimed notification to the patient's best address, and say what came of it."""
-        provider = self.providers[claim.channel][0]
-        attempt = Attempt(claim.notification_id, claim.token, claim.attempt, provider.name)
+        attempt = Attempt(claim.notification_id, claim.token, claim.attempt)
         now = self.clock()
         seconds_left = (claim.claimed_until - min(_CALL, self.claim_for / 2) - now).total_seconds()
         if seconds_left <= 0:
@@ -100,15 +102,28 @@ class Deliverer:
         except WordingError as error:
             log.warning("notification %s: %s", claim.notification_id, error)
             return delivery.given_up(attempt, Status.FAILED, "wording")
+        choice = self.chooser.choose(claim)
+        if choice is None:
+            return delivery.no_provider(attempt, due_at=self.chooser.next_chance(claim.channel))
+        attempt = replace(attempt, provider=choice.provider.name, trial=choice.trial, free=choice.free)
+        return self._hand_over(message, choice.provider, attempt)
+
+    def _hand_over(self, message: OutgoingMessage, provider: Provider, attempt: Attempt) -> Outcome:
         try:
             return delivery.accepted(attempt, provider.send(message), to=message.to)
         except DeliveryError as error:
-            return delivery.refused(attempt, error, to=message.to, now=self.clock())
+            now = self.clock()
+            outcome = delivery.refused(attempt, error, to=message.to, now=now)
+        if outcome.reason in _NOT_TAKEN and self.chooser.has_another(provider):
+            return replace(outcome, due_at=now)
+        return outcome
 
     def record(self, outcomes: Sequence[Outcome]) -> int:
         """Write outcomes; returns how many had lost their claim and were left as they stand."""
         with self.database.transaction() as transaction:
             recorded = claims.record(transaction, outcomes, now=self.clock(), sealer=self.database.sealer)
+            found = self.chooser.learn(transaction, outcomes)
+        self.chooser.adopt(found)
         if len(recorded) < len(outcomes):
             log.warning("%d outcomes came after their lease had run out", len(outcomes) - len(recorded))
         return len(outcomes) - len(recorded)
@@ -134,4 +149,6 @@ class Deliverer:
             html=wording.html,
             language=template.language,
             deadline=deadline,
+            expires_at=claim.expires_at,
+            urgent=claim.lane is Lane.HIGH,
         )

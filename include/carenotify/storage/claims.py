@@ -27,7 +27,8 @@ from carenotify.storage.sealed import Sealer
 class Claim:
     """A notification that is ours to send until `claimed_until`, with everything that is true of it now.
 
-    `refused_addresses` are suppressed, or this message has failed at them before.
+    `refused_addresses` are suppressed, or this message has failed at them before. `last_provider`, where there is one,
+    did not take it.
     """
 
     notification_id: UUID
@@ -42,6 +43,7 @@ class Claim:
     refused_addresses: frozenset[str]
     template_version_id: int
     data: Any
+    last_provider: str | None = None
 
 
 CLAIM = f"""
@@ -110,7 +112,7 @@ SET status = CASE
 FROM judged j
 WHERE n.id = j.id
 RETURNING j.refusal, n.id, n.expires_at, n.kind, n.channel, n.lane, n.attempts, n.template_version_id, n.sealed_data,
-          n.patient_id, j.sealed_contact, j.language, j.deceased, j.merged_into, j.suppressed
+          n.provider, n.patient_id, j.sealed_contact, j.language, j.deceased, j.merged_into, j.suppressed
 """
 
 RECORD = """
@@ -128,14 +130,15 @@ held AS MATERIALIZED (
 recorded AS (
     UPDATE notifications n
     SET status = o.status, reason = o.reason, due_at = COALESCE(o.due_at, n.due_at), attempts = o.attempts,
-        provider = o.provider, provider_message_id = COALESCE(o.provider_message_id, n.provider_message_id),
+        provider = COALESCE(o.provider, n.provider),
+        provider_message_id = COALESCE(o.provider_message_id, n.provider_message_id),
         error_code = o.code, possible_duplicate = n.possible_duplicate OR o.uncertain, claim_token = NULL,
         claimed_until = NULL, publish_until = NULL, sent_to = COALESCE(o.sent_to, n.sent_to),
         finished_at = CASE WHEN o.status <> 'pending' THEN %(now)s::timestamptz END,
         followed_up_at = NULL  -- whatever was decided while it waited
     FROM outcome o, held h
     WHERE n.id = o.id AND h.id = n.id AND n.status = 'sending' AND n.claim_token = o.token
-    RETURNING n.id, n.attempts, n.status, n.reason, n.provider, n.error_code, o.suppressed
+    RETURNING n.id, n.attempts, n.status, n.reason, o.provider, n.error_code, o.suppressed
 ),
 attempted AS (
     INSERT INTO delivery_attempts (notification_id, attempt, provider, outcome, code, finished_at)
@@ -218,7 +221,7 @@ def claim(
 
 def _claim(row: tuple[Any, ...], *, token: UUID, claimed_until: datetime, sealer: Sealer) -> Claim:
     (_, notification_id, expires_at, kind, channel, lane, attempts, template_version_id, sealed_data, *rest) = row
-    patient_id, sealed_contact, language, deceased, merged_into, suppressed = rest
+    last_provider, patient_id, sealed_contact, language, deceased, merged_into, suppressed = rest
     patient = open_patient(
         patient_id=patient_id,
         sealed_contact=sealed_contact,
@@ -240,6 +243,7 @@ def _claim(row: tuple[Any, ...], *, token: UUID, claimed_until: datetime, sealer
         refused_addresses=suppressed_addresses(patient, suppressed, sealer),
         template_version_id=template_version_id,
         data=sealer.open(sealed_data),
+        last_provider=last_provider,
     )
 
 

@@ -84,6 +84,16 @@ WITH lost AS (
 UPDATE notifications n SET status = 'pending', queued_at = NULL FROM lost WHERE n.id = lost.id
 """
 
+CALL_BACK = """
+WITH waiting AS (
+    SELECT id FROM notifications
+    WHERE status = 'pending' AND due_at > %(now)s AND channel = %(channel)s AND reason = %(reason)s
+    ORDER BY id
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE notifications n SET due_at = %(now)s FROM waiting WHERE n.id = waiting.id
+"""
+
 EXPIRE = """
 WITH over AS (
     SELECT id FROM notifications
@@ -97,6 +107,11 @@ SET status = 'expired', reason = 'window_closed', finished_at = %(now)s, publish
 FROM over
 WHERE n.id = over.id
 """
+
+
+def call_back(transaction: Transaction, *, channel: Channel, reason: str, now: datetime) -> int:
+    """What was put back for this reason, to come later, is due at once. Returns how many."""
+    return transaction.execute(CALL_BACK, {"channel": channel, "reason": reason, "now": now}).rowcount
 
 
 def lease_due(

@@ -32,7 +32,11 @@ class Periodic:
 
     def _run(self) -> None:
         while not self._stopping.wait(self._interval_seconds):
-            try:
-                self._act()
-            except (BrokerError, SourceError, StorageError) as error:
-                log.warning("%s goes on with its next round: %s", self._name, error)
+            self.round()
+
+    def round(self) -> None:
+        """Act once, now."""
+        try:
+            self._act()
+        except (BrokerError, SourceError, StorageError) as error:
+            log.warning("%s goes on with its next round: %s", self._name, error)

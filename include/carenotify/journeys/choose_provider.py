@@ -1,0 +1,212 @@
+"""Which provider a notification goes to now: the first of its channel that is well, slowly again after it was not.
+
+What is known of providers is shared through the database: read once a second, told with each group of results. In
+between, `choose` asks nobody. docs/providers.md has the picture.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from carenotify.channels.base import Provider
+from carenotify.domain.breaker import PROVIDER_BREAKER, Breaker, BreakerPolicy, BreakerState, CallResult
+from carenotify.domain.clock import Clock
+from carenotify.domain.delivery import Outcome
+from carenotify.domain.notification import Channel
+from carenotify.storage import outbox, provider_states
+from carenotify.storage.claims import Claim
+from carenotify.storage.database import Database, Transaction
+
+log = logging.getLogger(__name__)
+
+_NEW = Breaker()
+# A process that took a trial and was given no message for it lets another one try, and stands back so long itself.
+_UNUSED_AFTER = timedelta(seconds=5)
+# What was put back is not looked at again sooner than this.
+_SOON = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The provider to use, and whether this is the trial that decides about it.
+
+    A trial is free for the message, but not when this provider has failed it before: a message with a fault of its own
+    would keep the provider from coming back, and never end.
+    """
+
+    provider: Provider
+    trial: bool = False
+    free: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Ticket:
+    """A trial that this process may make."""
+
+    taken_at: datetime
+    lease: datetime
+
+
+class ProviderChooser:
+    """Chooses among the providers of each channel, in their order. Safe to call from many threads.
+
+    `follow` has to be called every second or so; without it no provider that is open is ever tried again.
+    """
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        providers: Mapping[Channel, Sequence[Provider]],
+        clock: Clock,
+        policy: BreakerPolicy = PROVIDER_BREAKER,
+    ) -> None:
+        self._database = database
+        self._providers = providers
+        self._clock = clock
+        self._policy = policy
+        self._guard = threading.Lock()
+        self._known: Mapping[str, Breaker] = {}
+        self._changes = 0
+        self._tickets: dict[str, _Ticket] = {}
+        self._stand_back_until: dict[str, datetime] = {}
+        self._asked: set[Channel] = set()
+
+    # --- asking ------------------------------------------------------------------------------
+
+    def choose(self, claim: Claim) -> Choice | None:
+        """The provider for this notification now; None when all of its channel are down. A trial is given out once.
+
+        The one that has just failed this notification is not used when another one is well.
+        """
+        self._asked.add(claim.channel)
+        providers = self._providers[claim.channel]
+        if self._tickets and (tried := self._use_ticket(providers)):
+            return Choice(tried, trial=True, free=claim.last_provider != tried.name)
+        well = [provider for provider in providers if self.breaker(provider.name).closed]
+        well = [provider for provider in well if provider.name != claim.last_provider] or well
+        if not well:
+            return None
+        return Choice(self._first_with_a_share(well, claim.notification_id))
+
+    def has_another(self, than: Provider) -> bool:
+        """Whether a message that this provider did not take can go to another one at once."""
+        others = self._providers[than.channel]
+        return any(other is not than and self.breaker(other.name).closed for other in others)
+
+    def can_send(self, channel: Channel) -> bool:
+        """Whether messages of the channel should come in: a provider is well, or this process has a trial for one."""
+        names = [provider.name for provider in self._providers[channel]]
+        return any(self.breaker(name).closed or name in self._tickets for name in names)
+
+    def next_chance(self, channel: Channel) -> datetime:
+        """When a message that found no provider should come again."""
+        soon = self._clock() + _SOON
+        retries = [self.breaker(provider.name).retry_at for provider in self._providers[channel]]
+        return max(soon, min((at for at in retries if at is not None), default=soon))
+
+    def breaker(self, name: str) -> Breaker:
+        """How a provider stands, as far as this process knows."""
+        return self._known.get(name, _NEW)
+
+    def _first_with_a_share(self, well: Sequence[Provider], notification_id: UUID) -> Provider:
+        """The same provider for every attempt at a notification, as long as shares only grow."""
+        *earlier, last = well
+        if not earlier:
+            return last
+        now, place = self._clock(), zlib.crc32(notification_id.bytes) / 2**32
+        shares = ((provider, self.breaker(provider.name).share(now, policy=self._policy)) for provider in earlier)
+        return next((provider for provider, share in shares if place < share), last)
+
+    def _use_ticket(self, providers: Sequence[Provider]) -> Provider | None:
+        with self._guard:
+            return next((provider for provider in providers if self._tickets.pop(provider.name, None)), None)
+
+    # --- learning ----------------------------------------------------------------------------
+
+    def learn(self, transaction: Transaction, outcomes: Iterable[Outcome]) -> dict[str, Breaker]:
+        """Count what came of calls, last in the transaction that records them; `adopt` the answer once it committed.
+
+        What waited for a provider that is closed by this is due at once.
+        """
+        calls: dict[str, list[CallResult]] = {}
+        for outcome in outcomes:
+            if outcome.provider is not None and outcome.verdict is not None:
+                calls.setdefault(outcome.provider, []).append(CallResult(outcome.verdict, outcome.trial, outcome.code))
+        if not calls:
+            return {}
+        now = self._clock()
+        found = provider_states.fold(transaction, calls, now=now, policy=self._policy)
+        self._call_back(transaction, found, now)
+        return found
+
+    def adopt(self, found: Mapping[str, Breaker]) -> None:
+        """Use what has been found from now on, and say what changed."""
+        if not found:
+            return
+        with self._guard:
+            before, self._known = self._known, {**self._known, **found}
+            self._changes += 1
+        for name, breaker in found.items():
+            if breaker.state is not before.get(name, _NEW).state:
+                _tell(name, breaker)
+
+    def follow(self) -> None:
+        """Read what other workers have found, and take a trial for what is due for one and wanted here."""
+        changes, now = self._changes, self._clock()
+        with self._database.transaction() as transaction:
+            read = provider_states.read(transaction)
+            self._call_back(transaction, read, now)
+        if changes == self._changes:  # else this is older than what has just been found here
+            self.adopt(read)
+        self._give_back_unused(now)
+        asked, self._asked = self._asked, set()
+        for channel, providers in list(self._providers.items()):
+            # While others are well, only who has something to send makes trials; when none is, nobody has.
+            if channel in asked or not any(self.breaker(provider.name).closed for provider in providers):
+                for provider in providers:
+                    self._take_trial(provider.name, now)
+
+    def _call_back(self, transaction: Transaction, found: Mapping[str, Breaker], now: datetime) -> None:
+        """What was put back because nobody could take it is due as soon as somebody can."""
+        closed = {name for name, breaker in found.items() if breaker.closed and not self.breaker(name).closed}
+        for channel, providers in list(self._providers.items()):
+            if closed & {provider.name for provider in providers}:
+                outbox.call_back(transaction, channel=channel, reason="provider_down", now=now)
+
+    def _take_trial(self, name: str, now: datetime) -> None:
+        stands_back = now < self._stand_back_until.get(name, now)
+        if name in self._tickets or stands_back or not self.breaker(name).trial_due(now):
+            return
+        with self._database.transaction() as transaction:
+            trial = provider_states.take_trial(transaction, name, now=now, policy=self._policy)
+        if trial is None or trial.retry_at is None:
+            return
+        self.adopt({name: trial})
+        with self._guard:
+            self._tickets[name] = _Ticket(now, trial.retry_at)
+
+    def _give_back_unused(self, now: datetime) -> None:
+        with self._guard:
+            unused = {name: ticket for name, ticket in self._tickets.items() if now - ticket.taken_at >= _UNUSED_AFTER}
+            for name in unused:
+                del self._tickets[name]
+                self._stand_back_until[name] = now + _UNUSED_AFTER
+        for name, ticket in unused.items():
+            with self._database.transaction() as transaction:
+                provider_states.give_back_trial(transaction, name, lease=ticket.lease, now=now)
+
+
+def _tell(name: str, breaker: Breaker) -> None:
+    if breaker.state is BreakerState.OPEN:
+        log.warning("provider %s is open after %s: nothing is sent through it", name, breaker.last_code)
+    elif breaker.state is BreakerState.HALF_OPEN:
+        log.info("provider %s is half open: it is tried out", name)
+    else:
+        log.info("provider %s is closed: it is used again, more and more", name)
