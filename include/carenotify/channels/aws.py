@@ -72,7 +72,7 @@ def open_client(service: str, *, connections: int, timeout_seconds: float) -> An
 
 
 def _check(session: boto3.session.Session) -> None:
-    if session.region_name is None:
+    if not session.region_name:
         raise SettingsError("AWS_DEFAULT_REGION: is not set; use the region of your account, for example eu-central-1")
     if session.get_credentials() is None:
         raise SettingsError(
