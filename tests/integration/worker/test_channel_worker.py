@@ -412,29 +412,34 @@ def test_draining_finishes_what_is_claimed_and_gives_the_rest_back(
     assert waiting >= statuses["queued"]
 
 
-def test_an_urgent_message_passes_bulk_that_is_claimed_already(
+def test_urgent_messages_pass_bulk_that_is_claimed_already(
     broker_app: App, hospital: Hospital, sms: ScriptedProvider, clock: SetClock
 ) -> None:
-    go_on = threading.Event()
+    go_on = threading.Semaphore(0)
     begun: list[UUID] = []
 
     def slow(message: OutgoingMessage) -> None:
         begun.append(message.notification_id)
-        go_on.wait(20)
+        go_on.acquire(timeout=20)
 
     sms.script = slow
-    plan(broker_app, hospital, patients=3)
+    plan(broker_app, hospital, patients=4)
     publish(broker_app)
-    worker = ChannelWorker(channel=Channel.SMS, deliverer=broker_app.deliverer, connect=broker_app.consumer, threads=2)
+    worker = ChannelWorker(channel=Channel.SMS, deliverer=broker_app.deliverer, connect=broker_app.consumer, threads=3)
     worker.start()
-    wait_for(lambda: worker.counts["claimed"] == 3 and len(begun) == 2)
-    hospital.add_patient("moved", mail=None)
-    new_time = Appointment("m1", "moved", NOON + timedelta(days=1), None, Venue("Hall"), AppointmentStatus.BOOKED)
-    event = ChangeEvent("e1", EventType.BOOKED, clock.now, new_time)
-    urgent = broker_app.event_acceptor.accept(event, body={}).notification_ids
+    wait_for(lambda: worker.counts["claimed"] == 4 and len(begun) == 2)
+    urgent: set[UUID] = set()
+    for name in ("moved", "moved-too"):
+        hospital.add_patient(name, mail=None)
+        new_time = Appointment(name, name, NOON + timedelta(days=1), None, Venue("Hall"), AppointmentStatus.BOOKED)
+        event = ChangeEvent(name, EventType.BOOKED, clock.now, new_time)
+        urgent |= set(broker_app.event_acceptor.accept(event, body={}).notification_ids)
     broker_app.due_publisher.publish_due(Lane.HIGH)
-    wait_for(lambda: worker.counts["claimed"] == 4)
-    go_on.set()
-    wait_for(lambda: hospital.statuses() == Counter(sent=4))
+    # One goes at once, through a thread that takes no bulk; the other one as soon as any thread is free.
+    wait_for(lambda: worker.counts["claimed"] == 6 and len(begun) == 3)
+    go_on.release()
+    wait_for(lambda: len(begun) == 4)
+    assert set(begun[2:]) == urgent
+    go_on.release(10)
+    wait_for(lambda: hospital.statuses() == Counter(sent=6))
     worker.drain()
-    assert begun[2] == urgent[0]
