@@ -18,7 +18,7 @@ from stack.carenotify_api import CarenotifyApi
 from stack.checkout import Checkout
 from stack.demo_changes import Changes, Posted
 from stack.demo_replies import Replies
-from stack.demo_truth import Truth, compare
+from stack.demo_truth import Truth, compare, reached
 from stack.demo_waiting import Moved
 from stack.errors import StackError
 from stack.loopback import get_json, open_local
@@ -48,7 +48,9 @@ def demo(checkout: Checkout) -> int:
     told = day.report()
     day.run("send_reminders", "send_reminders_again", offset=timedelta(milliseconds=1))
     received = day.counts().keys() | before
-    truth = compare(day.truth(), report=told, received=received, before=set(earlier["notification_ids"]))
+    expected = day.truth()
+    truth = compare(expected, report=told, received=received, before=set(earlier["notification_ids"]))
+    truth |= reached(expected, report=told, arrived=day.arrived() | before)
     replies = day.answer_stop(told, received)
     changes = day.post_changes(told, received, without=replies.patients)
     file = checkout.run / "demo-report.json"
@@ -199,6 +201,10 @@ class Day:
         """What the receivers counted, by notification id."""
         found: dict[str, Any] = get_json(f"{self._sandbox}/counts")
         return found
+
+    def arrived(self) -> set[str]:
+        """Ids of what people have, by the receivers' own word."""
+        return set(get_json(f"{self._sandbox}/arrived")["notification_ids"])
 
     def stats(self) -> dict[str, Any]:
         """How many calls the patient API had, and failed on purpose."""

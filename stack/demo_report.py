@@ -78,6 +78,16 @@ def write(
     return found
 
 
+_REACHED = (
+    ("reached, by the receivers", "expected_reached", "expected_patient_days"),
+    ("  with two addresses", "expected_with_two_addresses_reached", "expected_with_two_addresses"),
+)
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part / whole:.2%}" if whole else "-"
+
+
 def show(report: Mapping[str, Any], settings: Mapping[str, str], file: Path) -> None:
     """Print the summary for the person at the terminal."""
     say("\nThe day's reminders")
@@ -90,7 +100,8 @@ def show(report: Mapping[str, Any], settings: Mapping[str, str], file: Path) -> 
             say(f"  {name.removeprefix('by_') + ': ' + key:<30}{number:>8}")
     if report["reached_share"] is not None:
         say(f"  {'reached':<30}{report['reached_share']:>8.2%}")
-    say(f"  {'expected by the hospital':<30}{report['expected_patient_days']:>8}   patient-days")
+    for label, part, whole in _REACHED:
+        say(f"  {label:<30}{_share(report[part], report[whole]):>8}   {report[part]} of {report[whole]} patient-days")
     say(f"  {'change events':<30}{report['change_events']:>8}   {report['change_notifications']} messages")
     wrong = report["old_times_told"]
     say(f"  {'moved while reminders waited':<30}{report['moved_while_waiting']:>8}   {wrong} told the old time")

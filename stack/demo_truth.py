@@ -14,6 +14,7 @@ class Truth:
     """What the hospital knows of the days that were planned: patients and the ISO date of their appointments."""
 
     told: frozenset[PatientDay]
+    with_two_addresses: frozenset[PatientDay]
     not_told: frozenset[PatientDay]
 
     @classmethod
@@ -22,6 +23,9 @@ class Truth:
         days = list(answers)
         return cls(
             told=frozenset((patient, day["day"]) for day in days for patient in day["told"]),
+            with_two_addresses=frozenset(
+                (patient, day["day"]) for day in days for patient in day["with_two_addresses"]
+            ),
             not_told=frozenset((patient, day["day"]) for day in days for patient in day["skipped"]),
         )
 
@@ -47,4 +51,21 @@ def compare(truth: Truth, *, report: Mapping[str, Any], received: set[str], befo
         "expected_but_refused": len(truth.told & refused),
         "expected_without_message": len(without),
         "told_against_expectation": len(truth.not_told & got_now),
+    }
+
+
+def reached(truth: Truth, *, report: Mapping[str, Any], arrived: set[str]) -> dict[str, int]:
+    """Patient-days that should be told, of those the ones with a message that arrived at a person.
+
+    `arrived` are the ids of what people have, by the receivers' own word.
+    """
+    got = {
+        (told["patient_id"], told["appointment_day"])
+        for id_, told in report["notification_ids"].items()
+        if id_ in arrived
+    }
+    return {
+        "expected_reached": len(truth.told & got),
+        "expected_with_two_addresses": len(truth.with_two_addresses),
+        "expected_with_two_addresses_reached": len(truth.with_two_addresses & got),
     }

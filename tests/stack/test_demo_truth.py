@@ -8,12 +8,17 @@ from typing import Any
 import pytest
 
 from stack.demo_changes import KINDS, Booked, Place, _booked, change
-from stack.demo_truth import Truth, compare
+from stack.demo_truth import Truth, compare, reached
 
 TRUTH = Truth.from_answers(
     [
-        {"day": "2026-11-27", "told": ["anna", "berta"], "skipped": {"gone": "deceased"}},
-        {"day": "2026-11-26", "told": ["anna"], "skipped": {}},
+        {
+            "day": "2026-11-27",
+            "told": ["anna", "berta"],
+            "with_two_addresses": ["berta"],
+            "skipped": {"gone": "deceased"},
+        },
+        {"day": "2026-11-26", "told": ["anna"], "with_two_addresses": [], "skipped": {}},
     ]
 )
 
@@ -56,6 +61,11 @@ def test_who_was_told_by_an_earlier_demo_and_moved_since_is_not_missing() -> Non
     moved = ("2", "berta", "2026-11-28", "sent")
     assert found(ALL[0], moved, ALL[2], received={"1", "2", "3"}) == [3, 0, 1, 0]
     assert found(ALL[0], moved, ALL[2], received={"1", "2", "3"}, before={"2"}) == [3, 0, 0, 0]
+
+
+def test_reached_is_what_arrived_at_a_person_whatever_a_provider_took() -> None:
+    assert list(reached(TRUTH, report=report(*ALL), arrived={"1", "2", "3"}).values()) == [3, 1, 1]
+    assert list(reached(TRUTH, report=report(*ALL), arrived={"1", "3"}).values()) == [2, 1, 0]
 
 
 START = datetime(2026, 11, 27, 9, tzinfo=UTC)

@@ -33,6 +33,7 @@ class Control:
             web.get("/health", self._health),
             web.get("/counts", self._counts),
             web.delete("/counts", self._reset),
+            web.get("/arrived", self._arrived),
             web.get("/unanswered", self._unanswered),
             web.get("/messages", self._messages),
             web.get("/mails", self._mails),
@@ -54,6 +55,10 @@ class Control:
     async def _unanswered(self, _request: web.Request) -> web.Response:
         """How often a message was taken and its sender never told, by notification id."""
         return _json(dict(self._ledger.unanswered))
+
+    async def _arrived(self, _request: web.Request) -> web.Response:
+        """Ids of what a person has, and not only a provider."""
+        return _json({"notification_ids": sorted(self._ledger.arrived)})
 
     async def _reset(self, _request: web.Request) -> web.Response:
         self._ledger.reset()
@@ -100,7 +105,8 @@ class Control:
         """The truth about one local day (`day`, by default the reminder day): told, skipped by reason, quarantined."""
         day = date.fromisoformat(request.query.get("day", self._hospital.reminder_day.isoformat()))
         truth = dataclasses.asdict(self._hospital.expected(day))
-        return _json({"day": day, **truth, "told": sorted(truth["told"]), "merged": self._hospital.survivors})
+        named = {name: sorted(truth[name]) for name in ("told", "with_two_addresses")}
+        return _json({"day": day, **truth, **named, "merged": self._hospital.survivors})
 
     async def _change(self, request: web.Request) -> web.Response:
         """`{"start"?, "end"?, "status"?, "location"?}` or `{"delete": true}`."""

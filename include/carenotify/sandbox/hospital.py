@@ -26,9 +26,13 @@ _SMALL_DIRTY_SHARE = 0.04  # a small hospital shows as many defects as the gate'
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """The truth of one local day, by patient id; a merged patient stands under the surviving id."""
+    """The truth of one local day, by patient id; a merged patient stands under the surviving id.
+
+    `with_two_addresses` are those told who may be told at more than one.
+    """
 
     told: frozenset[str]
+    with_two_addresses: frozenset[str]
     skipped: dict[str, str]
     quarantined: dict[str, str]
 
@@ -46,6 +50,7 @@ class Hospital:
     survivors: dict[str, str]
     reasons: dict[str, str]
     cases: dict[str, list[str]]
+    landlines: set[str]
 
     def expected(self, day: date | None = None) -> Expected:
         """Who should be told about a day (by default the reminder day), who not and why, and which rows are broken."""
@@ -64,9 +69,27 @@ class Hospital:
                 skipped.setdefault(person, row.reason)
         return Expected(
             frozenset(told),
+            frozenset(person for person in told - self._dirty() if len(self._addresses(person)) > 1),
             {person: reason for person, reason in skipped.items() if person not in told},
             quarantined,
         )
+
+    def _dirty(self) -> set[str]:
+        """Patients of broken rows: an address of theirs may be one that nobody can use."""
+        return {row.patient_id for row in self.rows.values() if row.defect and row.patient_id}
+
+    def _addresses(self, patient_id: str) -> set[str]:
+        """Where a patient may be told: current addresses that take messages, on channels that were not opted out of."""
+        refused = self.wishes.get(patient_id, Wish()).opted_out_channels
+        telecoms = self.patients[patient_id].get("telecom", ())
+        return {
+            telecom["value"]
+            for telecom in telecoms
+            if telecom.get("use") != "old"
+            and "end" not in telecom.get("period", {})
+            and telecom["value"] not in self.landlines
+            and ("email" if telecom["system"] == "email" else "sms") not in refused
+        }
 
     def rows_of(self, day: date) -> list[tuple[str, Row]]:
         """Rows of a local day that have not been deleted."""
@@ -144,6 +167,7 @@ def build_hospital(
         survivors=ward.survivors,
         reasons=ward.reasons,
         cases=ward.cases,
+        landlines=ward.registry.landlines,
     )
 
 

@@ -18,14 +18,17 @@ class Ledger:
         default_factory=lambda: {"sms": deque(maxlen=KEPT), "email": deque(maxlen=KEPT)}
     )
     without_id: Counter[str] = field(default_factory=Counter)
+    arrived: set[str] = field(default_factory=set)
     unanswered: Counter[str] = field(default_factory=Counter)
 
-    def note(self, channel: str, notification_id: str | None, message: dict[str, Any]) -> None:
-        """A receiver took this message."""
+    def note(self, channel: str, notification_id: str | None, message: dict[str, Any], *, arrives: bool = True) -> None:
+        """A receiver took this message. Not all that a provider takes `arrives` at a person."""
         if notification_id:
             self.times[channel][notification_id] += 1
         else:
             self.without_id[channel] += 1
+        if notification_id and arrives:
+            self.arrived.add(notification_id)
         self.said[channel].append({"channel": channel, "notification_id": notification_id} | message)
 
     def note_unanswered(self, notification_id: str | None) -> None:
@@ -53,5 +56,6 @@ class Ledger:
         """Forget everything."""
         for counter in (*self.times.values(), self.without_id, self.unanswered):
             counter.clear()
+        self.arrived.clear()
         for kept in self.said.values():
             kept.clear()

@@ -108,6 +108,7 @@ class Registry:
         self._rng = rng
         self._turns = count()
         self._numbers: set[str] = set()
+        self.landlines: set[str] = set()
         self._mailboxes = count(1)
 
     def name(self) -> tuple[Script, str, str]:
@@ -134,7 +135,9 @@ class Registry:
     def landline(self, **fields: Any) -> Telecom:
         """A German fixed line, which takes no SMS."""
         prefix, length = self._rng.choice(tuple(_LANDLINES.items()))
-        return {"system": "phone", "value": self._unused(prefix, length), "use": "home"} | fields
+        number = self._unused(prefix, length)
+        self.landlines.add(number)
+        return {"system": "phone", "value": number, "use": "home"} | fields
 
     def email(self, **fields: Any) -> Telecom:
         """A mailbox under a domain reserved for examples."""

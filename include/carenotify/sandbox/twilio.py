@@ -113,7 +113,8 @@ class TwilioApi:
         self._messages[message.sid] = message
         self._by_number[message.to].append(message)
         url = form.get("StatusCallback", "")
-        self._ledger.note("sms", _notification_id(url), {"to": message.to, "body": message.body, "sid": message.sid})
+        said = {"to": message.to, "body": message.body, "sid": message.sid}
+        self._ledger.note("sms", _notification_id(url), said, arrives=fate.status == "delivered")
         answered = replace(message)
         self._send_on(message, fate, url)
         return answered

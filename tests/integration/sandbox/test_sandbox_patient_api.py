@@ -220,6 +220,7 @@ def test_a_building_can_be_renamed(server: SandboxServer, client: requests.Sessi
 def test_the_truth_and_the_preferences_can_be_fetched(server: SandboxServer, client: requests.Session) -> None:
     truth = get(client, server.url + "/hospital/expected").json()
     assert set(truth["told"]) == server.hospital.expected().told
+    assert set(truth["with_two_addresses"]) == server.hospital.expected().with_two_addresses
     assert truth["skipped"] == server.hospital.expected().skipped
     listed = get(client, server.url + "/hospital/preferences.csv")
     assert listed.headers["Content-Type"].startswith("text/csv")

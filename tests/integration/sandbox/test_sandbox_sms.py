@@ -131,6 +131,13 @@ def test_numbers_that_are_refused(server: SandboxServer, client: Client, suffix:
     assert server.ledger.without_id["sms"] == 0
 
 
+def test_what_a_provider_took_has_not_always_arrived(server: SandboxServer, client: Client) -> None:
+    text(client, status_callback="http://127.0.0.1:9/r?notification_id=arrives")
+    text(client, to="+4915112340005", status_callback="http://127.0.0.1:9/r?notification_id=unknown-handset")
+    assert server.counts().keys() == {"arrives", "unknown-handset"}
+    assert requests.get(server.url + "/arrived", timeout=5).json() == {"notification_ids": ["arrives"]}
+
+
 @pytest.mark.parametrize("suffix", [key for key, fate in BY_SUFFIX.items() if isinstance(fate, Fate)])
 def test_numbers_that_are_accepted_and_fail_later(client: Client, suffix: str) -> None:
     expected = BY_SUFFIX[suffix]

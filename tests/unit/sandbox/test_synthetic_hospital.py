@@ -140,6 +140,19 @@ def test_the_truth_names_each_patient_once_and_every_reason(large: Hospital) -> 
     assert set(truth.quarantined.values()) == set(BROKEN_ROWS)
 
 
+def patients_of(hospital: Hospital, case: str) -> set[str]:
+    return {hospital.rows[key].patient_id or "" for key in hospital.cases[case]}
+
+
+def test_the_truth_knows_who_may_be_told_at_two_addresses(large: Hospital) -> None:
+    truth = large.expected()
+    assert truth.with_two_addresses < truth.told
+    assert len(truth.with_two_addresses) > 0.4 * len(truth.told)
+    for case in ("sms_only", "email_only", "landline_and_email", "old_and_new_phone", "expired_and_current_email"):
+        assert not patients_of(large, case) & truth.with_two_addresses, case
+    assert patients_of(large, "work_ranked_first") <= truth.with_two_addresses
+
+
 def test_a_merged_patient_is_expected_under_the_surviving_record(large: Hospital) -> None:
     truth = large.expected()
     assert large.survivors
