@@ -18,6 +18,7 @@ from carenotify.config import load_settings
 from carenotify.errors import LoadHeldError, SourceAnswerError
 from day_of_run import day_of_run, opened_app
 from failure_mail import mail_failures
+from task_retries import tried_again
 
 SETTINGS = load_settings()
 ZONE = str(SETTINGS.timezone)
@@ -186,13 +187,9 @@ def close_load() -> None:
         "transaction. A day that fails does not stop the others. A load with too many bad rows or changes is held: "
         "start this DAG with `release_run_id` to let it in."
     ),
-    default_args={
-        "retries": 3,
-        "retry_delay": timedelta(seconds=15),
-        "retry_exponential_backoff": 2.0,
-        "max_retry_delay": timedelta(minutes=5),
-        "execution_timeout": timedelta(minutes=30),
-    },
+    default_args=tried_again(
+        after=timedelta(seconds=15), at_most_after=timedelta(minutes=5), cut_off_after=timedelta(minutes=30)
+    ),
     params={
         "first_day": Param(
             None,

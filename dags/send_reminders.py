@@ -14,6 +14,7 @@ from carenotify.domain.window import local_day
 from carenotify.errors import PlanDayError, WindowClosedError
 from day_of_run import day_of_run, opened_app
 from failure_mail import mail_failures
+from task_retries import tried_again
 
 SETTINGS = load_settings()
 ZONE = str(SETTINGS.timezone)
@@ -97,13 +98,9 @@ def publish(batch: dict[str, Any]) -> dict[str, int]:
         "was reminded of, and publishes them to RabbitMQ in mapped batches. Running it again, or for a day that is "
         "over, reminds nobody twice: a closed window plans nothing. `dry_run` shows the counts and stores nothing."
     ),
-    default_args={
-        "retries": 3,
-        "retry_delay": timedelta(seconds=10),
-        "retry_exponential_backoff": 2.0,
-        "max_retry_delay": timedelta(minutes=2),
-        "execution_timeout": timedelta(minutes=20),
-    },
+    default_args=tried_again(
+        after=timedelta(seconds=10), at_most_after=timedelta(minutes=2), cut_off_after=timedelta(minutes=20)
+    ),
     params={
         "day": Param(
             None,
