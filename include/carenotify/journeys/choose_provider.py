@@ -12,7 +12,6 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from uuid import UUID
 
 from carenotify.channels.base import Provider
 from carenotify.domain.breaker import PROVIDER_BREAKER, Breaker, BreakerPolicy, BreakerState, CallResult
@@ -28,6 +27,8 @@ log = logging.getLogger(__name__)
 _NEW = Breaker()
 # A process that took a trial and was given no message for it lets another one try, and stands back so long itself.
 _UNUSED_AFTER = timedelta(seconds=5)
+# The share of a provider from which on it is the one that is mostly used.
+_MOST = 0.5
 # What was put back is not looked at again sooner than this.
 _SOON = timedelta(seconds=1)
 
@@ -93,7 +94,22 @@ class ProviderChooser:
         well = [provider for provider in well if provider.name != claim.last_provider] or well
         if not well:
             return None
-        return Choice(self._first_with_a_share(well, claim.notification_id))
+        # A notification keeps its place, so that it stays with the provider that it has come to as shares grow.
+        return Choice(self._first_with_a_share(well, place=zlib.crc32(claim.notification_id.bytes) / 2**32))
+
+    def mostly_used(self, channel: Channel) -> str | None:
+        """The name of the provider that most messages of a channel go to now; None when all are down."""
+        well = [provider.name for provider in self._providers[channel] if self.breaker(provider.name).closed]
+        now = self._clock()
+        shares = ((name, self.breaker(name).share(now, policy=self._policy)) for name in well)
+        return next((name for name, share in shares if share >= _MOST), well[-1] if well else None)
+
+    def mostly_used(self, channel: Channel) -> str | None:
+        """The name of the provider that most messages of a channel go to now; None when all are down."""
+        providers = self._providers[channel]
+        well = [provider for provider in providers if self.breaker(provider.name).closed]
+        tried = [provider for provider in providers if provider.name in self._tickets]
+        return self._first_with_a_share(well or tried, place=0.5).name if well or tried else None
 
     def has_another(self, than: Provider) -> bool:
         """Whether a message that this provider did not take can go to another one at once."""
@@ -115,12 +131,10 @@ class ProviderChooser:
         """How a provider stands, as far as this process knows."""
         return self._known.get(name, _NEW)
 
-    def _first_with_a_share(self, well: Sequence[Provider], notification_id: UUID) -> Provider:
-        """The same provider for every attempt at a notification, as long as shares only grow."""
-        *earlier, last = well
-        if not earlier:
-            return last
-        now, place = self._clock(), zlib.crc32(notification_id.bytes) / 2**32
+    def _first_with_a_share(self, providers: Sequence[Provider], *, place: float) -> Provider:
+        """Who serves the messages at this place, 0 to 1: the last one has what those before it do not have yet."""
+        *earlier, last = providers
+        now = self._clock()
         shares = ((provider, self.breaker(provider.name).share(now, policy=self._policy)) for provider in earlier)
         return next((provider for provider, share in shares if place < share), last)
 

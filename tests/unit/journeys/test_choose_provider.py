@@ -101,6 +101,18 @@ def test_a_message_that_goes_to_the_one_that_came_back_does_so_from_then_on(
     assert {chosen(chooser, one) for one in early} <= {"first"}
 
 
+def test_most_messages_go_to_the_one_that_came_back_once_half_of_the_ramp_is_over(
+    chooser: ProviderChooser, clock: SetClock
+) -> None:
+    assert chooser.mostly_used(Channel.SMS) == "first"
+    chooser.adopt({"first": JUST_BACK})
+    assert chooser.mostly_used(Channel.SMS) == "second"
+    clock.advance(seconds=40)
+    assert chooser.mostly_used(Channel.SMS) == "first"
+    chooser.adopt({"first": OPEN, "second": OPEN})
+    assert chooser.mostly_used(Channel.SMS) is None
+
+
 def test_without_another_one_it_has_everything_at_once(chooser: ProviderChooser) -> None:
     chooser.adopt({"first": JUST_BACK, "second": OPEN})
     assert {chosen(chooser, claim()) for _ in range(100)} == {"first"}
