@@ -27,10 +27,10 @@ log = logging.getLogger(__name__)
 _NEW = Breaker()
 # A process that took a trial and was given no message for it lets another one try, and stands back so long itself.
 _UNUSED_AFTER = timedelta(seconds=5)
-# The share of a provider from which on it is the one that is mostly used.
-_MOST = 0.5
 # What was put back is not looked at again sooner than this.
 _SOON = timedelta(seconds=1)
+# Whoever serves the message in the middle serves most of them.
+_MIDDLE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,17 +99,10 @@ class ProviderChooser:
 
     def mostly_used(self, channel: Channel) -> str | None:
         """The name of the provider that most messages of a channel go to now; None when all are down."""
-        well = [provider.name for provider in self._providers[channel] if self.breaker(provider.name).closed]
-        now = self._clock()
-        shares = ((name, self.breaker(name).share(now, policy=self._policy)) for name in well)
-        return next((name for name, share in shares if share >= _MOST), well[-1] if well else None)
-
-    def mostly_used(self, channel: Channel) -> str | None:
-        """The name of the provider that most messages of a channel go to now; None when all are down."""
         providers = self._providers[channel]
         well = [provider for provider in providers if self.breaker(provider.name).closed]
         tried = [provider for provider in providers if provider.name in self._tickets]
-        return self._first_with_a_share(well or tried, place=0.5).name if well or tried else None
+        return self._first_with_a_share(well or tried, place=_MIDDLE).name if well or tried else None
 
     def has_another(self, than: Provider) -> bool:
         """Whether a message that this provider did not take can go to another one at once."""
