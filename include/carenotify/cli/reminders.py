@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import asdict
 from datetime import date, datetime
 
 import click
-import orjson
 from rich.console import Console
 from rich.table import Table
 
@@ -40,7 +38,7 @@ def report(asked: datetime | None, *, as_json: bool) -> None:
     with closing(build_app()) as app:
         told = report_delivery(_day(asked, app), database=app.database, settings=app.settings)
     if as_json:
-        click.echo(orjson.dumps(asdict(told) | {"reached_share": told.reached_share}))
+        click.echo(told.model_dump_json())
     else:
         _show(told)
 

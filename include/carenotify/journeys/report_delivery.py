@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from datetime import date, timedelta
+
+from pydantic import BaseModel, ConfigDict
 
 from carenotify.config import Settings
 from carenotify.domain.window import day_bounds
@@ -13,14 +14,16 @@ from carenotify.storage.database import Database
 from carenotify.storage.delivery_report import ReportedDay
 
 
-@dataclass(frozen=True, slots=True)
-class DeliveryReport:
+class DeliveryReport(BaseModel):
     """Due: what the day's plan should tell, once skips with a reason are taken away, whether it did or not.
 
     Reached: told by at least one notification that was taken. `untold`: patient-days with an appointment that neither a
     notification nor a reason accounts for; it should be 0 once the plan was made. `notification_ids` says of each
-    notification its channel, status, patient and the appointments' day, so that receivers can be compared with it.
+    notification its channel, status, patient and the appointments' day, so that receivers can be compared with it; it
+    is null for callers who may not read notifications. `reached_share` is null when nobody was due.
     """
+
+    model_config = ConfigDict(frozen=True)
 
     day: str
     appointments_due: int
@@ -28,6 +31,7 @@ class DeliveryReport:
     patient_days_reached: int
     untold: int
     appointments_untold: int
+    reached_share: float | None
     notifications: int
     by_channel: dict[str, int]
     by_status: dict[str, int]
@@ -36,12 +40,7 @@ class DeliveryReport:
     skipped: dict[str, int]
     quarantined: int
     addresses_left_out: int
-    notification_ids: dict[str, dict[str, str]]
-
-    @property
-    def reached_share(self) -> float | None:
-        """Reached patient-days of those that were due; None when none was."""
-        return self.patient_days_reached / self.patient_days_due if self.patient_days_due else None
+    notification_ids: dict[str, dict[str, str]] | None
 
 
 def report_delivery(day: date, *, database: Database, settings: Settings) -> DeliveryReport:
@@ -59,6 +58,7 @@ def report_delivery(day: date, *, database: Database, settings: Settings) -> Del
         patient_days_reached=due.patient_days_reached,
         untold=due.patient_days_untold,
         appointments_untold=due.appointments_untold,
+        reached_share=due.patient_days_reached / due.patient_days if due.patient_days else None,
         notifications=len(rows),
         by_channel=dict(Counter(row.channel for row in rows)),
         by_status=dict(Counter(row.status for row in rows)),
