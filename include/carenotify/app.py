@@ -18,6 +18,7 @@ from carenotify.channels.base import Provider
 from carenotify.config import PREFIX, Settings, load_settings
 from carenotify.domain.clock import Clock, system_clock
 from carenotify.domain.notification import Channel
+from carenotify.domain.token_bucket import Rate
 from carenotify.domain.wording import Hospital
 from carenotify.errors import SettingsError
 from carenotify.journeys.accept_event import EventAcceptor
@@ -30,6 +31,7 @@ from carenotify.journeys.drain_dead_letters import DeadLetterDrain
 from carenotify.journeys.fall_back import FallbackSweeper
 from carenotify.journeys.heed_reply import ReplyHeeder
 from carenotify.journeys.look_up_receipts import ReceiptLookUp
+from carenotify.journeys.pace_sending import UNPACED, Pace, SharedPace
 from carenotify.journeys.plan_reminders import ReminderPlanner
 from carenotify.journeys.publish_at_once import PromptPublisher
 from carenotify.journeys.publish_due import DuePublisher
@@ -233,6 +235,18 @@ class App:
     def provider_chooser(self) -> ProviderChooser:
         """Chooses a provider for each notification."""
         return ProviderChooser(database=self.database, providers=self.providers, clock=self.clock)
+
+    def pace(self, channel: Channel) -> Pace:
+        """How fast messages of a channel may go out."""
+        limits = {one.name: self.settings.messages_per_second(one.name) for one in self.providers[channel]}
+        if not any(limits.values()):
+            return UNPACED
+        return SharedPace(
+            self.database,
+            {name: Rate(limit) if limit else None for name, limit in limits.items()},
+            provider=lambda: self.provider_chooser.mostly_used(channel),
+            clock=self.clock,
+        )
 
     @cached_property
     def deliverer(self) -> Deliverer:

@@ -131,6 +131,12 @@ class Settings(BaseModel):
     twilio_urgent_from: str | None = None
     ses_configuration_set: str | None = None
     sns_from: str | None = None
+    twilio_messages_per_second: Annotated[float, Field(ge=0)] = 0.0
+    sns_messages_per_second: Annotated[float, Field(ge=0)] = 0.0
+    ses_messages_per_second: Annotated[float, Field(ge=0)] = 0.0
+    smtp_messages_per_second: Annotated[float, Field(ge=0)] = 0.0
+    recipient_messages_per_hour: Annotated[int, Field(ge=0)] = 100
+    recipient_limit_spares_urgent: bool = True
 
     # what comes back from providers and people
     ses_topic_arns: Annotated[tuple[str, ...], BeforeValidator(_words)] = ()
@@ -169,6 +175,10 @@ class Settings(BaseModel):
     publish_lease_seconds: Annotated[float, Field(gt=0)] = 30.0
     relay_interval_seconds: Annotated[float, Field(gt=0)] = 0.5
     requeue_after_seconds: Annotated[float, Field(gt=0)] = 120.0
+
+    def messages_per_second(self, provider: str) -> float | None:
+        """What all workers together may hand to a provider; None without a limit."""
+        return getattr(self, f"{provider}_messages_per_second", 0.0) or None
 
     def required(self, name: str) -> Any:
         """A setting that this process cannot do without. Raises SettingsError naming its variable."""

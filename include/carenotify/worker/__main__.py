@@ -97,6 +97,7 @@ def _channel_worker(app: App, channel: Channel, *, urgent: bool) -> ChannelWorke
         connect=app.consumer,
         threads=app.settings.send_threads,
         urgent_only=urgent,
+        pace=app.pace(channel),
     )
 
 

@@ -9,24 +9,25 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import count
-from queue import Empty, PriorityQueue, SimpleQueue
+from queue import Empty, SimpleQueue
 from uuid import UUID
 
 from carenotify.domain.delivery import Outcome
 from carenotify.domain.notification import Channel, Lane
 from carenotify.errors import StorageError
 from carenotify.journeys.deliver_batch import Deliverer
+from carenotify.journeys.pace_sending import UNPACED, Leave, Pace
 from carenotify.logs import place_of
 from carenotify.messaging.consumer import Consumer, Delivery
 from carenotify.messaging.topology import queue_name
 from carenotify.storage.claims import Claim
-from carenotify.worker.inbox import Inbox
+from carenotify.worker.inbox import Inbox, Ready, lane_of
+from carenotify.worker.send_queue import SendQueue
 
 log = logging.getLogger(__name__)
 
-# What is urgent passes what is claimed already and still waits for a thread.
-_RANK = {lane: rank for rank, lane in enumerate(Lane)}
+# Of so many threads one is kept for urgent messages: bulk that hangs at the provider never holds them all.
+_THREADS_FOR_ONE_URGENT = 8
 # A worker for urgent messages only is given them before any other; when it is busy or gone, the others get them.
 _URGENT_PRIORITY = 10
 _GROUP_SECONDS = 0.1
@@ -43,14 +44,28 @@ class _Result:
     outcome: Outcome | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """The messages that brought a claim, of which the first has a place in the inbox, and the leave that it has."""
+
+    deliveries: list[Delivery]
+    leave: Leave
+
+
 def _key(claim: Claim) -> tuple[UUID, UUID]:
     return claim.notification_id, claim.token
+
+
+def urgent_threads(threads: int) -> int:
+    """How many of a worker's threads take nothing but urgent messages; a single thread takes everything."""
+    return max(1, threads // _THREADS_FOR_ONE_URGENT) if threads > 1 else 0
 
 
 class ChannelWorker:
     """Delivers one channel with `threads` concurrent sends, never holding more than twice as many claims.
 
-    With `urgent_only` it takes nothing but the high lane.
+    A few of the threads take urgent messages only, and bulk never has so many claims that urgent ones find no place.
+    With `urgent_only` the worker takes nothing but the high lane.
     """
 
     def __init__(
@@ -61,30 +76,34 @@ class ChannelWorker:
         connect: Callable[..., Consumer],
         threads: int,
         urgent_only: bool = False,
+        pace: Pace = UNPACED,
     ) -> None:
         self.channel = channel
         self.counts: Counter[str] = Counter()
         self._deliverer = deliverer
+        self._pace = pace
         self._threads = threads
-        self._inbox = Inbox()
-        self._inbox.add_room(2 * threads)
+        kept = urgent_threads(threads)
+        self._bulk_threads = threads - kept
+        self._inbox = Inbox(places=2 * threads, bulk_places=2 * self._bulk_threads)
         self._consumer = connect(
             [queue_name(channel, lane) for lane in ((Lane.HIGH,) if urgent_only else Lane)],
-            prefetch=8 * threads,
+            prefetch=pace.prefetch(8 * threads),
             deliver=self._inbox.put,
             priority=_URGENT_PRIORITY if urgent_only else 0,
         )
-        self._claimed: PriorityQueue[tuple[int, int, Claim | None]] = PriorityQueue()
-        self._order = count()
+        self._claimed = SendQueue()
         self._results: SimpleQueue[_Result | None] = SimpleQueue()
         # By claim, not by notification: after a long standstill, one can be claimed again while its first send hangs.
-        self._held: dict[tuple[UUID, UUID], list[Delivery]] = {}
+        self._held: dict[tuple[UUID, UUID], _Held] = {}
         self._held_guard = threading.Lock()
         self._draining = threading.Event()
         self._give_up_at = math.inf
         self._claimer = threading.Thread(target=self._claim_loop, name=f"{channel}-claim")
         self._senders = [
-            threading.Thread(target=self._send_loop, name=f"{channel}-send-{number}", daemon=True)
+            threading.Thread(
+                target=self._send_loop, args=(number < kept,), name=f"{channel}-send-{number}", daemon=True
+            )
             for number in range(threads)
         ]
         self._recorder = threading.Thread(target=self._record_loop, name=f"{channel}-record")
@@ -111,8 +130,7 @@ class ChannelWorker:
         self._consumer.consume(wanted=False)
         self._inbox.close()
         self._claimer.join()
-        for _ in self._senders:
-            self._claimed.put((len(_RANK), next(self._order), None))
+        self._claimed.close()
         for sender in self._senders:
             sender.join()
         self._results.put(None)
@@ -122,21 +140,38 @@ class ChannelWorker:
     # --- claim -------------------------------------------------------------------------------
 
     def _claim_loop(self) -> None:
-        while deliveries := self._inbox.take(worthwhile=self._threads):
-            by_id: dict[UUID, list[Delivery]] = {}
-            for delivery in deliveries:
-                by_id.setdefault(delivery.notification_id, []).append(delivery)
-            claims = self._claim(list(by_id))
-            if claims is None:
+        while (ready := self._inbox.wait(worthwhile=self._bulk_threads)) is not None:
+            leave = self._lease(ready)
+            self._inbox.hold(urgent_seconds=leave.urgent_wait_seconds, bulk_seconds=leave.bulk_wait_seconds)
+            deliveries = self._inbox.take(urgent=leave.urgent, bulk=leave.bulk)
+            if deliveries and not self._claim_what_may_go(deliveries, leave):
                 return
-            with self._held_guard:
-                for claim in claims:
-                    self._held[_key(claim)] = by_id.pop(claim.notification_id)
-            for claim in claims:
-                self._claimed.put((_RANK[claim.lane], next(self._order), claim))
-            not_ours = [delivery for those in by_id.values() for delivery in those]
-            self._consumer.ack(not_ours)
-            self._inbox.add_room(len(deliveries) - len(claims))
+
+    def _claim_what_may_go(self, deliveries: Sequence[Delivery], leave: Leave) -> bool:
+        by_id: dict[UUID, list[Delivery]] = {}
+        for delivery in deliveries:
+            by_id.setdefault(delivery.notification_id, []).append(delivery)
+        claims = self._claim(list(by_id))
+        if claims is None:
+            return False
+        held = {_key(claim): _Held(by_id.pop(claim.notification_id), leave) for claim in claims}
+        with self._held_guard:
+            self._held |= held
+        self._claimed.put(claims)
+        not_ours = [delivery for those in by_id.values() for delivery in those]
+        self._consumer.ack(not_ours)
+        without_use = [*not_ours, *(again for one in held.values() for again in one.deliveries[1:])]
+        self._pace.unused(leave, map(lane_of, without_use))
+        self._inbox.leave(without_use)
+        return True
+
+    def _lease(self, ready: Ready) -> Leave:
+        """Leave for what waits, as far as the provider's pace allows; the rest stays here, unclaimed."""
+        try:
+            return self._pace.lease(urgent=ready.urgent, bulk=ready.bulk)
+        except StorageError as error:
+            log.warning("%s; asking for leave again soon", error)
+            return Leave(None, 0, 0, _DATABASE_PAUSE_SECONDS, _DATABASE_PAUSE_SECONDS)
 
     def _claim(self, ids: Sequence[UUID]) -> list[Claim] | None:
         """None when the worker stops while it cannot claim: the messages are the broker's again then.
@@ -158,8 +193,8 @@ class ChannelWorker:
 
     # --- send --------------------------------------------------------------------------------
 
-    def _send_loop(self) -> None:
-        while (claim := self._claimed.get()[2]) is not None:
+    def _send_loop(self, urgent_only: bool) -> None:  # noqa: FBT001 - a thread's argument
+        while (claim := self._claimed.take(urgent_only=urgent_only)) is not None:
             try:
                 outcome = self._deliverer.send(claim)
             except Exception as error:  # noqa: BLE001
@@ -178,9 +213,19 @@ class ChannelWorker:
             outcomes = [result.outcome for result in results if result.outcome is not None]
             self._record(outcomes)
             with self._held_guard:
-                done = [delivery for result in results for delivery in self._held.pop(_key(result.claim))]
-            self._consumer.ack(done)
-            self._inbox.add_room(len(results))
+                held = [self._held.pop(_key(result.claim)) for result in results]
+            self._consumer.ack([delivery for one in held for delivery in one.deliveries])
+            self._account(results, held)
+            self._inbox.leave(one.deliveries[0] for one in held)
+
+    def _account(self, results: Sequence[_Result], held: Sequence[_Held]) -> None:
+        for result, one in zip(results, held, strict=True):
+            if result.outcome is not None:
+                self._pace.came_of(one.leave, result.claim.lane, result.outcome)
+        try:
+            self._pace.obey(result.outcome for result in results if result.outcome is not None)
+        except StorageError as error:
+            log.warning("%s; other workers find out by themselves that a provider asks to slow down", error)
 
     def _group(self) -> tuple[list[_Result], bool]:
         """Results that came within a tenth of a second, fewer when nothing else is being sent; and whether to stop."""
@@ -211,4 +256,6 @@ class ChannelWorker:
                 time.sleep(_DATABASE_PAUSE_SECONDS)
             else:
                 self.counts.update(outcome.status.value for outcome in outcomes)
+                if any(outcome.reason == "provider_down" and outcome.provider is None for outcome in outcomes):
+                    self.consume(wanted=False)  # at once; the valve opens it again
                 return

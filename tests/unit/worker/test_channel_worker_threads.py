@@ -96,7 +96,7 @@ def at_work(deliverer: PaperDeliverer, **options: Any) -> Iterator[PaperConsumer
         channel=Channel.SMS,
         deliverer=deliverer,  # type: ignore[arg-type]
         connect=connect,  # type: ignore[arg-type]
-        **{"threads": 2, **options},
+        **{"threads": 3, **options},
     )
     worker.start()
     yield made[0]
