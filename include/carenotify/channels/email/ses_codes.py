@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from carenotify.channels.aws_codes import COMMON
 from carenotify.errors import (
-    AddressRejectedError,
+    DeadAddressError,
     DeliveryError,
     MessageRejectedError,
     MisconfiguredError,
@@ -22,16 +22,15 @@ REFUSALS: dict[tuple[str, str], type[DeliveryError]] = {
     ("MessageRejected", "opted out"): OptedOutError,
     ("MessageRejected", "unsubscribed"): OptedOutError,
     # Bounced or complained before. SES takes most such mails and tells by a bounce event.
-    ("MessageRejected", "suppression list"): AddressRejectedError,
-    ("MessageRejected", "blacklisted"): AddressRejectedError,
+    ("MessageRejected", "suppression list"): DeadAddressError,
     ("MessageRejected", ""): MessageRejectedError,
     # what SES says of an address that it cannot read
-    ("BadRequestException", "final '@domain'"): AddressRejectedError,
-    ("BadRequestException", "domain starts with"): AddressRejectedError,
-    ("BadRequestException", "domain ends with"): AddressRejectedError,
-    ("BadRequestException", "domain contains"): AddressRejectedError,
-    ("BadRequestException", "local address"): AddressRejectedError,
-    ("BadRequestException", "illegal address"): AddressRejectedError,
+    ("BadRequestException", "final '@domain'"): DeadAddressError,
+    ("BadRequestException", "domain starts with"): DeadAddressError,
+    ("BadRequestException", "domain ends with"): DeadAddressError,
+    ("BadRequestException", "domain contains"): DeadAddressError,
+    ("BadRequestException", "local address"): DeadAddressError,
+    ("BadRequestException", "illegal address"): DeadAddressError,
     ("BadRequestException", "header 'from'"): MisconfiguredError,
     ("BadRequestException", ""): MessageRejectedError,
     # It will not go away in five seconds, and the next provider can help meanwhile.

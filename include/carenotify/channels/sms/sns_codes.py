@@ -24,6 +24,7 @@ REFUSALS: dict[tuple[str, str], type[DeliveryError]] = {
     ("InvalidParameter", "sender id"): MisconfiguredError,
     ("InvalidParameter", "originationnumber"): MisconfiguredError,
     ("InvalidParameter", "origination number"): MisconfiguredError,
+    # Not dead: it may be in a country that SNS does not serve, and others do.
     ("InvalidParameter", "phonenumber"): AddressRejectedError,
     ("InvalidParameter", "phone number"): AddressRejectedError,
     ("InvalidParameter", ""): MessageRejectedError,
