@@ -18,16 +18,18 @@ from carenotify.api.routes.data_docs import data_docs
 from carenotify.api.routes.events import events
 from carenotify.api.routes.fhir import fhir
 from carenotify.api.routes.health import health
+from carenotify.api.routes.inbound import inbound
 from carenotify.api.routes.keys import keys
 from carenotify.api.routes.notifications import notifications
 from carenotify.api.routes.pauses import pausing
+from carenotify.api.routes.receipts import receipts
 from carenotify.api.routes.reports import reports
 from carenotify.api.wiring import Wiring, wire
 from carenotify.app import App
 from carenotify.journeys.recognise_key import recognise_key
 
 PREFIX = "/carenotify/v1"
-_BLUEPRINTS = (health, openapi, events, fhir, notifications, pausing, keys, reports, data_docs)
+_BLUEPRINTS = (health, openapi, events, fhir, notifications, pausing, keys, reports, data_docs, receipts, inbound)
 
 
 class _Json(JSONProvider):

@@ -5,8 +5,8 @@ A view that does not have it answers nobody (`guard.py` refuses it), so a forgot
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -16,7 +16,7 @@ from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, ValidationError
 from spectree import Response as Answers
 from spectree import SpecTree
-from spectree.models import SecureType, SecurityScheme, SecuritySchemeData
+from spectree.models import InType, SecureType, SecurityScheme, SecuritySchemeData
 from spectree.plugins.flask_plugin import FlaskPlugin
 
 from carenotify.api.problems import Problem, invalid
@@ -24,15 +24,35 @@ from carenotify.domain.access import Scope
 
 View = Callable[..., Any]
 BEARER = "bearer"
+TWILIO = "twilio"
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """How somebody who has no key of ours shows that a request is theirs.
+
+    `fits` looks at the request that is being served. `scheme` names the OpenAPI's security scheme, where it has one.
+    """
+
+    fits: Callable[[], bool]
+    scheme: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """What the guard has to know of a view before it is called."""
+    """What the guard has to know of a view before it is called: it is open, signed, or for callers with a scope."""
 
     any_of: frozenset[Scope]
     is_open: bool
     takes_json: bool
+    signature: Signature | None = None
+
+    @property
+    def security(self) -> dict[str, list[str]] | None:
+        """The requirement in the OpenAPI; None where it knows no scheme of that sort."""
+        if self.signature is not None:
+            return None if self.signature.scheme is None else {self.signature.scheme: []}
+        return None if self.is_open else {BEARER: sorted(self.any_of)}
 
 
 _ENDPOINTS: WeakKeyDictionary[View, Endpoint] = WeakKeyDictionary()
@@ -69,14 +89,34 @@ spec = SpecTree(
             data=SecuritySchemeData(
                 type=SecureType.HTTP, scheme="bearer", description="An API key of carenotify, or an Airflow JWT."
             ),
-        )
+        ),
+        SecurityScheme(
+            name=TWILIO,
+            data=SecuritySchemeData(
+                type=SecureType.API_KEY,
+                field_in=InType.HEADER,
+                name="X-Twilio-Signature",
+                description="HMAC-SHA1 over the public URL and the sorted parameters, with the account's auth token.",
+            ),
+        ),
     ],
 )
 
 
 def open_endpoint(*, tag: str, answers: Mapping[HTTPStatus, type[BaseModel] | None]) -> Callable[[View], View]:
     """A view that anybody may call: nothing that it answers is worth keeping to oneself."""
-    return _endpoint(frozenset(), is_open=True, tag=tag, answers=answers)
+    return _endpoint(Endpoint(frozenset(), is_open=True, takes_json=False), tag=tag, answers=answers)
+
+
+def signed_endpoint(
+    signature: Signature, *, tag: str, answers: Mapping[HTTPStatus, type[BaseModel] | None]
+) -> Callable[[View], View]:
+    """A view for whoever signs what they send: the guard lets nothing through whose signature does not fit.
+
+    Its parameters `form` and `query`, annotated with pydantic models, are what the request must bring.
+    """
+    declared = Endpoint(frozenset(), is_open=False, takes_json=False, signature=signature)
+    return _endpoint(declared, tag=tag, answers=answers)
 
 
 def endpoint(*any_of: Scope, tag: str, answers: Mapping[HTTPStatus, type[BaseModel] | None]) -> Callable[[View], View]:
@@ -86,7 +126,7 @@ def endpoint(*any_of: Scope, tag: str, answers: Mapping[HTTPStatus, type[BaseMod
     """
     if not any_of:
         raise ValueError("a view that anybody may call says so: open_endpoint")
-    return _endpoint(frozenset(any_of), is_open=False, tag=tag, answers=answers)
+    return _endpoint(Endpoint(frozenset(any_of), is_open=False, takes_json=False), tag=tag, answers=answers)
 
 
 def endpoint_of(view: View) -> Endpoint | None:
@@ -95,7 +135,7 @@ def endpoint_of(view: View) -> Endpoint | None:
 
 
 def _endpoint(
-    any_of: Collection[Scope], *, is_open: bool, tag: str, answers: Mapping[HTTPStatus, type[BaseModel] | None]
+    access: Endpoint, *, tag: str, answers: Mapping[HTTPStatus, type[BaseModel] | None]
 ) -> Callable[[View], View]:
     models: dict[str, Any] = {f"HTTP_{status.value}": model for status, model in answers.items()}
 
@@ -104,9 +144,9 @@ def _endpoint(
             resp=Answers(**models),
             tags=[tag],
             operation_id=view.__name__,
-            security=None if is_open else {BEARER: sorted(any_of)},
+            security=access.security,
         )(view)
-        _ENDPOINTS[declared] = Endpoint(frozenset(any_of), is_open, "json" in view.__annotations__)
+        _ENDPOINTS[declared] = replace(access, takes_json="json" in view.__annotations__)
         return declared
 
     return declare

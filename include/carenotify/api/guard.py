@@ -1,4 +1,9 @@
-"""What every request passes before its view: limits, authentication, scopes, same origin, and a readable body."""
+"""What every request passes before its view: limits, authentication, scopes, same origin, and a readable body.
+
+A request that is signed instead passes its signature. Those that fit are not limited: a provider reports on ten
+thousand messages within minutes, from few addresses, and whoever holds its secret is believed. Those that do not fit
+count for their address, and past its limit no signature is looked at any more.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +13,7 @@ from flask import Flask, current_app, g, request
 from werkzeug.exceptions import BadRequest
 
 from carenotify.api.authentication import Caller
-from carenotify.api.endpoint import Endpoint, endpoint_of
+from carenotify.api.endpoint import Endpoint, Signature, endpoint_of
 from carenotify.api.problems import ProblemError, wrong_field
 from carenotify.api.wiring import wiring
 
@@ -27,17 +32,20 @@ def install(flask: Flask) -> None:
 
 
 def caller() -> Caller:
-    """Who makes this request. Only for views that are not open."""
+    """Who makes this request. Only for views that need a scope."""
     found: Caller = g.caller
     return found
 
 
 def _guard() -> None:
     limits = wiring().limits
+    endpoint = None if request.endpoint is None else endpoint_of(current_app.view_functions[request.endpoint])
+    if endpoint is not None and endpoint.signature is not None:
+        _check_signature(endpoint.signature)
+        return
     limits.count_address(request.remote_addr or "")
     if request.endpoint is None:
         return  # no such URL or method: Flask answers that after us
-    endpoint = endpoint_of(current_app.view_functions[request.endpoint])
     if endpoint is None:
         raise ProblemError(HTTPStatus.FORBIDDEN, "This is not open to anybody.")
     if any("\0" in str(part) for part in (request.view_args or {}).values()):
@@ -46,6 +54,15 @@ def _guard() -> None:
         g.caller = _admitted(endpoint)
         limits.count_caller(g.caller.actor)
     _check_body(endpoint)
+
+
+def _check_signature(signature: Signature) -> None:
+    limits, address = wiring().limits, request.remote_addr or ""
+    limits.refuse_spent(address)
+    _check_size()
+    if not signature.fits():
+        limits.count_address(address)
+        raise ProblemError(HTTPStatus.FORBIDDEN, "This is open only to those who sign what they send.")
 
 
 def _admitted(endpoint: Endpoint) -> Caller:
@@ -67,9 +84,13 @@ def _check_same_origin() -> None:
         raise ProblemError(HTTPStatus.FORBIDDEN, detail)
 
 
-def _check_body(endpoint: Endpoint) -> None:
+def _check_size() -> None:
     if (request.content_length or 0) > MAX_BODY_BYTES:
         raise _too_large()
+
+
+def _check_body(endpoint: Endpoint) -> None:
+    _check_size()
     if not endpoint.takes_json:
         return
     if len(request.get_data()) > MAX_BODY_BYTES:

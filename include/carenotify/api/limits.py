@@ -28,16 +28,24 @@ class Limits:
         """A request came from this address."""
         self._count(self._per_address, "address", _network(address))
 
+    def refuse_spent(self, address: str) -> None:
+        """Raise when this address has spent its requests; does not count one."""
+        key = ("address", _network(address))
+        if not self._counters.test(self._per_address, *key):
+            raise self._too_many(self._per_address, *key)
+
     def count_caller(self, actor: str) -> None:
         """A request was made with this key, or by this person."""
         self._count(self._per_caller, "caller", actor)
 
     def _count(self, limit: RateLimitItem, *whose: str) -> None:
-        if self._counters.hit(limit, *whose):
-            return
+        if not self._counters.hit(limit, *whose):
+            raise self._too_many(limit, *whose)
+
+    def _too_many(self, limit: RateLimitItem, *whose: str) -> ProblemError:
         wait = math.ceil(self._counters.get_window_stats(limit, *whose).reset_time - time.time())
         detail = f"More than {limit.amount} requests in a minute; go on after the time in Retry-After."
-        raise ProblemError(HTTPStatus.TOO_MANY_REQUESTS, detail, headers={"Retry-After": str(max(1, wait))})
+        return ProblemError(HTTPStatus.TOO_MANY_REQUESTS, detail, headers={"Retry-After": str(max(1, wait))})
 
 
 def _network(address: str) -> str:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carenotify.channels.sms.twilio_codes import OUTCOMES
-from carenotify.channels.sms.twilio_receipts import meaning_of, read_callback, receipt_of
+from carenotify.channels.sms.twilio_receipts import meaning_of, receipt_of
 from carenotify.channels.sms.twilio_signature import TwilioSignature
 from carenotify.domain.notification import Status
 from carenotify.domain.receipt import NOTHING_NEW, Meaning, SuppressionReason
@@ -61,14 +61,15 @@ def test_whatever_is_posted_is_a_receipt_without_text_in_its_code(word: str, cod
     assert kept is None or (kept.isdigit() and int(kept) > 0)
 
 
-def test_a_callback_names_message_word_code_and_address() -> None:
-    receipt = read_callback(ID, FORM | {"MessageStatus": "undelivered", "ErrorCode": "30005"})
+def test_a_receipt_names_message_word_code_and_address() -> None:
+    receipt = receipt_of(ID, "SM1", word="undelivered", code="30005", address="+4915112345678")
     assert (receipt.notification_id, receipt.provider, receipt.provider_message_id) == (ID, "twilio", "SM1")
     assert (receipt.provider_status, receipt.code, receipt.address) == ("undelivered", "30005", "+4915112345678")
 
 
 def test_a_whatsapp_number_is_a_phone_number() -> None:
-    assert read_callback(ID, FORM | {"To": "whatsapp:+4915112345678"}).address == "+4915112345678"
+    receipt = receipt_of(ID, "SM1", word="read", code=None, address="whatsapp:+4915112345678")
+    assert receipt.address == "+4915112345678"
 
 
 def test_a_code_of_zero_is_none() -> None:

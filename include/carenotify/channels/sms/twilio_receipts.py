@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from uuid import UUID
 
 from carenotify.channels.sms.twilio_codes import OUTCOMES
@@ -46,17 +45,6 @@ def meaning_of(word: str, code: str | None) -> Meaning:
     if error is None:
         return _BY_CARRIER
     return next((meaning for kind, meaning in _BY_ERROR if issubclass(error, kind)), _BY_CARRIER)
-
-
-def read_callback(notification_id: UUID, form: Mapping[str, str]) -> Receipt:
-    """The receipt of a status callback that was posted for this notification."""
-    return receipt_of(
-        notification_id,
-        form["MessageSid"],
-        word=form["MessageStatus"],
-        code=form.get("ErrorCode"),
-        address=form.get("To"),
-    )
 
 
 def receipt_of(notification_id: UUID, sid: str, *, word: str, code: str | None, address: str | None = None) -> Receipt:
