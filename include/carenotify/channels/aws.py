@@ -16,6 +16,7 @@ from botocore import exceptions
 from botocore.config import Config
 
 from carenotify.channels.aws_codes import AwsError, Refusals, refusal
+from carenotify.channels.over_http import CONNECT_SECONDS
 from carenotify.domain.clock import Clock
 from carenotify.errors import (
     DeliveryError,
@@ -56,7 +57,7 @@ def open_client(service: str, *, connections: int, timeout_seconds: float) -> An
     # At DEBUG it writes whole requests, and with them what is private, whoever may have asked for that level.
     logging.getLogger("botocore").setLevel(logging.INFO)
     config = Config(
-        connect_timeout=timeout_seconds,
+        connect_timeout=min(CONNECT_SECONDS, timeout_seconds),
         read_timeout=timeout_seconds,
         max_pool_connections=connections,
         retries={"total_max_attempts": 1, "mode": "standard"},

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from carenotify.channels.http_answers import kind_by_status, retry_after
+from carenotify.channels.over_http import kind_by_status, retry_after
 from carenotify.errors import DeliveryError, MisconfiguredError, TemporaryDeliveryError, ThrottledError
 
 # An error's code, and words of its message where the code alone does not tell; those stand before the code alone.

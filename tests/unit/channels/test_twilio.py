@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scripted_servers import TwilioServer, twilio_server
 
 from carenotify.channels.base import OutgoingMessage
-from carenotify.channels.http_answers import retry_after
+from carenotify.channels.over_http import retry_after
 from carenotify.channels.sms.twilio import TwilioProvider
 from carenotify.channels.sms.twilio_codes import OUTCOMES, refusal
 from carenotify.errors import (

@@ -16,6 +16,7 @@ from twilio.rest import Client
 from urllib3.exceptions import NewConnectionError
 
 from carenotify.channels.base import Found, OutgoingMessage, Provider
+from carenotify.channels.over_http import CONNECT_SECONDS
 from carenotify.channels.sms.twilio_codes import refusal
 from carenotify.domain.clock import Clock, system_clock
 from carenotify.domain.notification import Channel
@@ -149,9 +150,13 @@ class _KeptConnections(HttpClient):  # type: ignore[misc]
         """Send one call. Raises a DeliveryError unless the answer is a success (2xx)."""
         url = self._base_url + urlsplit(uri).path
         call = requests.Request(method, url, headers=headers, params=params or {}, data=data or {}, auth=auth)
+        seconds = timeout or self.timeout
         try:
             answer = self._session.send(
-                call.prepare(), timeout=timeout or self.timeout, allow_redirects=allow_redirects, **self._settings
+                call.prepare(),
+                timeout=(min(CONNECT_SECONDS, seconds), seconds),
+                allow_redirects=allow_redirects,
+                **self._settings,
             )
         except (requests.RequestException, OSError, ValueError) as error:
             raise _lost(error) from None

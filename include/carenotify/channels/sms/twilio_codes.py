@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from carenotify.channels.http_answers import kind_by_status, retry_after
+from carenotify.channels.over_http import kind_by_status, retry_after
 from carenotify.errors import (
     AddressRejectedError,
     DeadAddressError,

@@ -1,4 +1,4 @@
-"""What an HTTP answer says when the provider itself said nothing (RFC 9110 15)."""
+"""What providers over HTTP have in common: what an answer says when the provider itself said nothing (RFC 9110 15)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from carenotify.errors import (
     ThrottledError,
     UnconfirmedDeliveryError,
 )
+
+# For each of a server's addresses. A call must not begin so late that its message's claim runs out under way.
+CONNECT_SECONDS = 3.0
 
 _TOO_MANY_REQUESTS = 429
 _BAD_REQUEST, _SERVER_ERROR = 400, 500
