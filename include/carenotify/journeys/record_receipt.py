@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -25,6 +25,8 @@ _MEANING_OF: dict[str, Callable[[str, str | None], Meaning]] = {
     ses_receipts.PROVIDER: ses_receipts.meaning_of,
 }
 _BATCH = 1_000
+
+_Key = tuple[UUID, str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +55,19 @@ class ReceiptRecorder:
         What is still being sent, or unknown, is applied by `apply_waiting` later. An address that is bad for good is
         suppressed at once, whatever becomes of the notification.
         """
-        now = self.clock()
         came = {_key(receipt): receipt for receipt in receipts}
-        with self.database.transaction() as transaction:
-            new = [(one.id, came[_key(one)]) for one in kept.store(transaction, list(came.values()), now=now)]
-            recorded = self._apply(transaction, new)
-            entries = [
-                (receipt.address, receipt.meaning.suppression)
-                for _, receipt in new
-                if receipt.address is not None and receipt.meaning.suppression is not None
-            ]
-            suppressions.add(transaction, entries, sealer=self.database.sealer, now=now)
+        return self.database.run(lambda transaction: self._record(transaction, came))
+
+    def _record(self, transaction: Transaction, came: Mapping[_Key, Receipt]) -> Recorded:
+        now = self.clock()
+        new = [(one.id, came[_key(one)]) for one in kept.store(transaction, list(came.values()), now=now)]
+        recorded = self._apply(transaction, new)
+        entries = [
+            (receipt.address, receipt.meaning.suppression)
+            for _, receipt in new
+            if receipt.address is not None and receipt.meaning.suppression is not None
+        ]
+        suppressions.add(transaction, entries, sealer=self.database.sealer, now=now)
         return recorded
 
     def apply_waiting(self) -> Recorded:
@@ -123,6 +127,6 @@ def _receipt(stored: StoredReceipt) -> Receipt:
     )
 
 
-def _key(receipt: Receipt | StoredReceipt) -> tuple[UUID, str, str, str]:
+def _key(receipt: Receipt | StoredReceipt) -> _Key:
     """What makes a receipt one that came before."""
     return receipt.notification_id, receipt.provider, receipt.provider_message_id, receipt.provider_status
