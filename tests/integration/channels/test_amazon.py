@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import timedelta
 from email import message_from_string
 from email.policy import default
 from typing import Any
@@ -21,7 +22,7 @@ from carenotify.app import App, build_app
 from carenotify.channels.base import OutgoingMessage, Provider
 from carenotify.domain.notification import Channel
 from carenotify.errors import AddressRejectedError, MessageRejectedError, OptedOutError
-from tests.integration.ward import make_settings
+from tests.integration.ward import NOON, Hospital, SetClock, make_settings
 
 # moto says which port it took on its standard output, and ends with the pipe.
 SERVER = """
@@ -183,3 +184,27 @@ def test_sixteen_threads_lose_and_double_nothing(moto: Moto, ses: Provider, sns:
     assert len(raw) == 60
     assert all(sum(str(message.notification_id) in each for each in raw) == 1 for message in mails)
     assert sorted(each["message"] for each in moto.taken("sns", "SMS")) == sorted(each.text for each in texts)
+
+
+def test_a_stop_that_aws_was_told_ends_texts_for_good(moto: Moto, database_url: str) -> None:
+    clock = SetClock()
+    settings = make_settings(database_url, CARENOTIFY_SMS_PROVIDERS="sns", CARENOTIFY_DEFAULT_CHANNELS="sms")
+    app = build_app(settings, clock=clock)
+    app.seed_templates()
+    hospital = Hospital(app.database)
+    hospital.add_patient(phone=STOPPED, mail=None)
+    for day in (3, 4):
+        hospital.add_appointment(f"a{day}", start=NOON + timedelta(days=day))
+
+    for today in (NOON.date(), NOON.date() + timedelta(days=1)):
+        app.reminder_planner.plan(today)
+        claims, _ = app.deliverer.claim([row[0] for row in hospital.query("SELECT id FROM notifications")])
+        app.deliverer.record([app.deliverer.send(claim) for claim in claims])
+        clock.advance(days=1)
+
+    assert hospital.query("SELECT provider, status FROM notifications WHERE provider IS NOT NULL") == [
+        ("sns", "unsubscribed")
+    ]
+    assert hospital.query("SELECT reason FROM suppressions") == [("opted_out",)]
+    assert moto.taken("sns", "SMS") == []
+    app.close()
