@@ -18,6 +18,7 @@ from carenotify.channels.base import Provider
 from carenotify.config import PREFIX, Settings, load_settings
 from carenotify.domain.clock import Clock, system_clock
 from carenotify.domain.notification import Channel
+from carenotify.domain.recipient_limit import URGENT_KINDS, RecipientLimit
 from carenotify.domain.token_bucket import Rate
 from carenotify.domain.wording import Hospital
 from carenotify.errors import SettingsError
@@ -248,6 +249,12 @@ class App:
             clock=self.clock,
         )
 
+    @property
+    def recipient_limit(self) -> RecipientLimit:
+        """How many messages one person gets."""
+        spared = URGENT_KINDS if self.settings.recipient_limit_spares_urgent else ()
+        return RecipientLimit(self.settings.recipient_messages_per_hour or None, spared)
+
     @cached_property
     def deliverer(self) -> Deliverer:
         """Delivers what was queued."""
@@ -257,6 +264,7 @@ class App:
             hospital=Hospital(self.settings.hospital_name, self.settings.hospital_phone, self.settings.timezone),
             clock=self.clock,
             claim_for=timedelta(seconds=self.settings.claim_seconds),
+            recipient_limit=self.recipient_limit,
         )
 
     @cached_property

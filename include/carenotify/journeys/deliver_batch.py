@@ -19,6 +19,7 @@ from carenotify.domain.delivery import Attempt, Outcome
 from carenotify.domain.kinds import KINDS, ReminderData
 from carenotify.domain.notification import Lane, Status
 from carenotify.domain.patient import addresses
+from carenotify.domain.recipient_limit import RecipientLimit
 from carenotify.domain.window import local_day
 from carenotify.domain.wording import Hospital, TemplateVersion, render
 from carenotify.errors import DecryptionError, DeliveryError, WordingError
@@ -45,6 +46,7 @@ class Deliverer:
     hospital: Hospital
     clock: Clock
     claim_for: timedelta
+    recipient_limit: RecipientLimit
     _opened: bool = False
     _wordings: dict[int, TemplateVersion] = field(default_factory=dict)
 
@@ -62,6 +64,7 @@ class Deliverer:
                 token=token,
                 now=now,
                 claimed_until=now + self.claim_for,
+                limit=self.recipient_limit,
                 sealer=self.database.sealer,
             )
             self._opened = self._opened or bool(taken)

@@ -16,6 +16,7 @@ from uuid import UUID
 from carenotify.domain.delivery import Outcome
 from carenotify.domain.notification import Channel, Lane
 from carenotify.domain.patient import Patient
+from carenotify.domain.recipient_limit import HOUR, LATER, RecipientLimit
 from carenotify.errors import DecryptionError
 from carenotify.storage.database import Transaction
 from carenotify.storage.patients import PERSON_JOINS, open_patient, suppressed_addresses
@@ -90,6 +91,22 @@ judged AS MATERIALIZED (
                    JOIN appointments a ON a.id = l.appointment_id
                    WHERE l.notification_id = n.id
                ) THEN 'in_quarantine'
+               -- What went to this person within the hour, and what is before this message in the order of the ids:
+               -- so that any number of workers, each with some of a burst, let through the same messages of it.
+               WHEN %(per_hour)s::int IS NOT NULL AND n.kind <> ALL(%(spared_kinds)s) AND (
+                   SELECT count(*) FROM (
+                       SELECT FROM notifications s
+                       WHERE s.patient_id = ANY(person.ids)
+                         AND s.created_at > %(now)s - interval '31 days'
+                         AND (
+                             s.status = 'sending'
+                             OR s.status IN ('sent', 'delivered', 'bounced') AND s.finished_at > %(hour_ago)s
+                             OR s.status IN ('pending', 'queued') AND s.id < n.id AND s.due_at <= %(now)s
+                                AND s.expires_at > %(now)s AND s.reason IS DISTINCT FROM 'awaiting_contact'
+                         )
+                       LIMIT %(per_hour)s
+                   ) lately
+               ) = %(per_hour)s THEN 'rate_limited'
            END AS refusal
     FROM candidate c
     JOIN notifications n ON n.id = c.id
@@ -99,15 +116,16 @@ judged AS MATERIALIZED (
 UPDATE notifications n
 SET status = CASE
         WHEN j.refusal IS NULL THEN 'sending'
-        WHEN j.refusal = 'paused' THEN 'pending'
+        WHEN j.refusal IN ('paused', 'rate_limited') THEN 'pending'
         WHEN j.refusal IN ('window_closed', 'appointment_past') THEN 'expired'
         WHEN j.refusal IN ('appointment_changed', 'in_quarantine') THEN 'superseded'
         ELSE 'suppressed'
     END,
     reason = NULLIF(j.refusal, 'paused'),
+    due_at = CASE WHEN j.refusal = 'rate_limited' THEN %(later)s::timestamptz ELSE n.due_at END,
     claim_token = CASE WHEN j.refusal IS NULL THEN %(token)s::uuid END,
     claimed_until = CASE WHEN j.refusal IS NULL THEN %(claimed_until)s::timestamptz END,
-    finished_at = CASE WHEN j.refusal IS NOT NULL AND j.refusal <> 'paused' THEN %(now)s::timestamptz END,
+    finished_at = CASE WHEN j.refusal NOT IN ('paused', 'rate_limited') THEN %(now)s::timestamptz END,
     publish_until = NULL
 FROM judged j
 WHERE n.id = j.id
@@ -199,14 +217,24 @@ def claim(
     token: UUID,
     now: datetime,
     claimed_until: datetime,
+    limit: RecipientLimit,
     sealer: Sealer,
 ) -> tuple[list[Claim], Counter[str], list[tuple[UUID, int]]]:
     """Claim what may be sent of these ids now.
 
-    Returns the claims; by reason, how many were refused for good (or put back, when paused); and the id and attempts of
-    what was claimed but cannot be opened. Other ids are somebody else's, done, or not due yet.
+    Returns the claims; by reason, how many were refused for good (or put back, when paused or limited); and the id and
+    attempts of what was claimed but cannot be opened. Other ids are somebody else's, done, or not due yet.
     """
-    parameters = {"ids": list(ids), "token": token, "now": now, "claimed_until": claimed_until}
+    parameters = {
+        "ids": list(ids),
+        "token": token,
+        "now": now,
+        "claimed_until": claimed_until,
+        "spared_kinds": list(limit.spared_kinds),
+        "per_hour": limit.messages,
+        "hour_ago": now - HOUR,
+        "later": now + LATER,
+    }
     rows = transaction.execute(CLAIM, parameters).fetchall()
     refused = Counter(row[0] for row in rows if row[0] is not None)
     claims, unreadable = [], []
