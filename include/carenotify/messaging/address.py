@@ -11,6 +11,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import AMQPError
 
 from carenotify.errors import BrokerError, SettingsError
+from carenotify.messaging.tolerance import tolerate_headers
 
 _TIMEOUT_SECONDS = 5
 _HEARTBEAT_SECONDS = 15
@@ -18,6 +19,7 @@ _HEARTBEAT_SECONDS = 15
 
 def parameters(url: str) -> list[pika.URLParameters]:
     """Connection parameters for each node of CARENOTIFY_BROKER_URL. Raises SettingsError, without the password."""
+    tolerate_headers()  # here, since nobody connects without passing by
     nodes = []
     for part in url.split(","):
         try:

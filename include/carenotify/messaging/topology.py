@@ -49,11 +49,16 @@ def declare(url: str) -> None:
     """Make sure that exchange and queues are there. Raises BrokerError when the broker is away or disagrees."""
     with blocking_channel(url) as channel:
         channel.exchange_declare(EXCHANGE, exchange_type="direct", durable=True)
-        channel.exchange_declare(FAILED_EXCHANGE, exchange_type="direct", durable=True)
-        channel.queue_declare(FAILED_QUEUE, durable=True, arguments=FAILED_ARGUMENTS)
-        channel.queue_bind(FAILED_QUEUE, FAILED_EXCHANGE, FAILED_QUEUE)
+        declare_failed(channel)
         for name in lane_queues():
             _declare_lane(channel, name)
+
+
+def declare_failed(channel: BlockingChannel) -> None:
+    """Make sure that what the broker gives up has where to go."""
+    channel.exchange_declare(FAILED_EXCHANGE, exchange_type="direct", durable=True)
+    channel.queue_declare(FAILED_QUEUE, durable=True, arguments=FAILED_ARGUMENTS)
+    channel.queue_bind(FAILED_QUEUE, FAILED_EXCHANGE, FAILED_QUEUE)
 
 
 def ready_counts(url: str) -> dict[str, int]:
