@@ -3,7 +3,7 @@ PYTHON ?= python3
 STACK = $(PYTHON) -m stack
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo down status clean test lint bench lock lock-check
+.PHONY: help up demo down status clean test lint bench drill lock lock-check
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -31,6 +31,9 @@ lint: ## format, rules, types and the direction of imports
 
 bench: ## the speed figures, as JSON lines
 	@$(STACK) bench $(ARGS)
+
+drill: ## the fault drills, on servers of their own; half an hour (ARGS="worker_killed", DRILL_SCALE=0.1)
+	@$(STACK) drill $(ARGS)
 
 lock: ## compile the pinned, hashed requirements*.txt from requirements*.in
 	@$(STACK) lock

@@ -12,15 +12,16 @@ from carenotify.domain.window import local_day
 from carenotify.storage.patients import address_indexes, seal_contact
 
 
-def add_appointments(app: App, number: int) -> date:
-    """One appointment each for `number` patients who want SMS, three days ahead; returns today."""
+def add_appointments(app: App, number: int, *, mail: bool = False) -> date:
+    """One appointment each for `number` patients with a phone, or a phone and mail, three days ahead; returns today."""
     sealer, now = app.sealer, system_clock()
     with app.database.transaction() as transaction, transaction.cursor() as cursor:
         columns = "(id, sealed_contact, language, deceased, address_indexes, content_hash, fetched_at)"
         with cursor.copy(f"COPY patients {columns} FROM STDIN") as copy:
             for row in range(number):
-                contact = ContactPoint("phone", f"+49151{row:05d}500", use="mobile", textable=True)
-                patient = Patient(f"p{row}", "Anna", "en", (contact,))
+                contacts = [ContactPoint("phone", f"+49151{row:05d}500", use="mobile", textable=True)]
+                contacts += [ContactPoint("email", f"p{row}@example.org")] if mail else []
+                patient = Patient(f"p{row}", "Anna", "en", tuple(contacts))
                 sealed = seal_contact(patient, sealer)
                 copy.write_row((patient.id, sealed, "en", False, address_indexes(patient, sealer), b"", now))
         columns = "(id, patient_id, start_at, venue, status, content_hash, fetched_at)"

@@ -53,6 +53,7 @@ _COMMANDS: dict[str, Callable[[Checkout, list[str]], int]] = {
     "test": checks.run_pytest,
     "lint": lambda checkout, _words: checks.lint(checkout),
     "bench": checks.run_bench,
+    "drill": checks.run_drills,
     "lock": lambda checkout, words: checks.lock(checkout, check="--check" in words),
 }
 

@@ -1,4 +1,4 @@
-"""`make test`, `lint`, `bench` and `lock`: the project's own tools, installed first when they are missing."""
+"""`make test`, `lint`, `bench`, `drill` and `lock`: the project's own tools, installed first when they are missing."""
 
 from __future__ import annotations
 
@@ -53,6 +53,12 @@ def run_bench(checkout: Checkout, words: Sequence[str]) -> int:
     """Run the benchmarks and return their exit code."""
     prepare(checkout, servers=True)
     return _python(checkout, ["-m", "bench", *words])
+
+
+def run_drills(checkout: Checkout, words: Sequence[str]) -> int:
+    """Play the fault drills and return their exit code."""
+    prepare(checkout, servers=True)
+    return _python(checkout, ["-m", "drills", *words])
 
 
 def lint(checkout: Checkout) -> int:

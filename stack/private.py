@@ -1,7 +1,11 @@
-"""A server for as long as somebody holds its standard input: `python -m stack.private postgres|rabbitmq [--durable]`.
+"""A server for as long as somebody holds its standard input.
 
-Prints one JSON line with its address when it is ready, and stops it and removes its folder when the input closes.
-So nothing is left behind even when the tests that asked for it are killed.
+`python -m stack.private postgres|rabbitmq|rabbitmq-cluster [--durable]` prints one JSON line with its address when it
+is ready, and stops it and removes its folder when the input closes, with every process that carries the folder's
+marker. So nothing is left behind even when the tests that asked for it are killed.
+
+Until then each line of the input is obeyed, and answered by a JSON line when it is done: `kill`, `start`, and for
+RabbitMQ `disk-limit SIZE`; with a cluster, each names a node first.
 """
 
 from __future__ import annotations
@@ -12,25 +16,43 @@ import shutil
 import signal
 import sys
 import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from stack import postgres
+from stack.errors import StackError
 from stack.ports import pick_free
 from stack.postgres import Postgres
 from stack.processes import Processes
 from stack.rabbitmq import RabbitMQ, RabbitPorts
 
+_NODES = ("a", "b", "c")
+_AT_ONCE_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Private:
+    """What is told of a server, and what it obeys."""
+
+    address: dict[str, Any]
+    acts: dict[str, Callable[..., None]]
+
 
 def main(kind: str, *, durable: bool) -> None:
-    """Start the server, say where it is, wait, and tidy up."""
+    """Start the server, say where it is, obey, and tidy up."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the closed input is the one way to end
     folder = Path(tempfile.mkdtemp(prefix="carenotify-test-"))
     folder.chmod(0o755)  # the postgres account must get in
     processes = Processes(folder)
     try:
-        print(json.dumps(_start(kind, processes, durable=durable)), flush=True)
-        sys.stdin.read()
+        private = _start(kind, processes, durable=durable)
+        print(json.dumps(private.address | {"folder": str(processes.folder)}), flush=True)
+        for line in sys.stdin:
+            print(json.dumps(_obey(private, line.split())), flush=True)
     finally:
         # Killed, PostgreSQL would leave shared memory behind; RabbitMQ would leave nothing that matters here.
         processes.stop([postgres.NAME], seconds=5, first={postgres.NAME: postgres.STOP_SIGNAL})
@@ -38,18 +60,81 @@ def main(kind: str, *, durable: bool) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _start(kind: str, processes: Processes, *, durable: bool) -> dict[str, str]:
+def _obey(private: Private, words: list[str]) -> dict[str, str]:
+    try:
+        private.acts[words[0]](*words[1:])
+    except StackError as error:
+        return {"error": str(error)}
+    return {"done": " ".join(words)}
+
+
+def _start(kind: str, processes: Processes, *, durable: bool) -> Private:
     password = secrets.token_hex(8)
     if kind == "postgres":
-        server = Postgres(processes, pick_free(), password, durable=durable)
-        server.start()
-        return {"url": server.url("postgres")}
-    taken: set[int] = set()
-    while len(taken) < 5:
-        taken.add(pick_free(taken))
-    broker = RabbitMQ(processes, RabbitPorts(*taken), password)
+        return _postgres(Postgres(processes, pick_free(), password, durable=durable))
+    return _rabbitmq(processes, password) if kind == "rabbitmq" else _cluster(processes, password)
+
+
+def _postgres(server: Postgres) -> Private:
+    server.start()
+    at_once = {postgres.NAME: signal.SIGQUIT}  # its "immediate" way: no checkpoint, and recovery at the next start
+    return Private(
+        {"url": server.url("postgres")},
+        {
+            "kill": lambda: _stopped(server.processes, postgres.NAME, at_once, seconds=_AT_ONCE_SECONDS),
+            "start": server.start,
+        },
+    )
+
+
+def _rabbitmq(processes: Processes, password: str) -> Private:
+    broker = RabbitMQ(processes, RabbitPorts(*_free_ports(5)), password)
     broker.start()
-    return {"url": broker.url(), "management_url": broker.management_url, "password": password}
+    return Private(
+        {"url": broker.url(), "management_url": broker.management_url, "password": password},
+        {"kill": lambda: _killed(broker), "start": broker.start, "disk-limit": lambda size: _limit_disk(broker, size)},
+    )
+
+
+def _cluster(processes: Processes, password: str) -> Private:
+    free = _free_ports(4 * len(_NODES) + 1)
+    epmd = free.pop()
+    nodes = {}
+    for name in _NODES:
+        ports = RabbitPorts(free.pop(), free.pop(), epmd, free.pop(), free.pop())
+        nodes[name] = RabbitMQ(processes, ports, password, node=name, peers=_NODES)
+    first, *others = nodes.values()
+    first.start()
+    with ThreadPoolExecutor(len(others)) as starters:
+        list(starters.map(RabbitMQ.start, others))
+    return Private(
+        {
+            "url": ",".join(node.url() for node in nodes.values()),
+            "management_urls": {name: node.management_url for name, node in nodes.items()},
+            "password": password,
+        },
+        {"kill": lambda name: _killed(nodes[name]), "start": lambda name: nodes[name].start()},
+    )
+
+
+def _free_ports(number: int) -> list[int]:
+    taken: set[int] = set()
+    while len(taken) < number:
+        taken.add(pick_free(taken))
+    return list(taken)
+
+
+def _killed(broker: RabbitMQ) -> None:
+    _stopped(broker.processes, broker.name, {broker.name: signal.SIGKILL}, seconds=0)
+
+
+def _stopped(processes: Processes, name: str, first: dict[str, signal.Signals], *, seconds: float) -> None:
+    processes.stop([name], seconds=seconds, first=first)
+
+
+def _limit_disk(broker: RabbitMQ, size: str) -> None:
+    """With more than the disk has free, the disk alarm is on: publishers are blocked."""
+    broker.control("set_disk_free_limit", size)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import base64
 import json
 import os
 import shutil
+import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -36,6 +37,10 @@ prometheus.tcp.port = {prometheus}
 disk_free_limit.absolute = 200MB
 log.console = false
 """
+_CLUSTER = """\
+cluster_formation.peer_discovery_backend = classic_config
+cluster_partition_handling = pause_minority
+"""
 
 
 def find_script() -> Path | None:
@@ -56,11 +61,21 @@ class RabbitPorts:
 
 @dataclass(frozen=True)
 class RabbitMQ:
-    """One private node."""
+    """One private node; with `peers`, the names of all nodes, one of a cluster on this machine.
+
+    The nodes of a cluster share a run folder and the port of epmd.
+    """
 
     processes: Processes
     ports: RabbitPorts
     password: str
+    node: str = "carenotify"
+    peers: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What its process is called."""
+        return f"{NAME}-{self.node}" if self.peers else NAME
 
     def url(self, virtual_host: str = "") -> str:
         """The AMQP address of a virtual host; of the default one when none is named."""
@@ -86,8 +101,19 @@ class RabbitMQ:
                 cwd=self._home,
             )
         wait_until(lambda: accepts(self.ports.epmd), what="epmd", seconds=15, alive=self._runs(EPMD))
-        self.processes.start(NAME, [script, "-noinput"], environment=environment, cwd=self._home)
-        wait_until(self.answers, what="RabbitMQ", seconds=90, alive=self._runs(NAME))
+        self.processes.start(self.name, [script, "-noinput"], environment=environment, cwd=self._home)
+        wait_until(self.answers, what="RabbitMQ", seconds=90, alive=self._runs(self.name))
+
+    def control(self, *words: str) -> None:
+        """Run rabbitmqctl on this node. Raises StackError with what it said."""
+        script = find_script()
+        if script is None:
+            raise StackError("RabbitMQ is not installed; run: apt-get install rabbitmq-server")
+        command: list[str | Path] = [script.with_name("rabbitmqctl"), *words]
+        environment = self._environment(self._home)
+        done = subprocess.run(command, env=environment, cwd=self._home, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise StackError(f"rabbitmqctl {words[0]} failed: {done.stderr.strip()[-500:]}")
 
     def answers(self) -> bool:
         """Whether the node accepts AMQP connections and its management API takes our password."""
@@ -95,7 +121,7 @@ class RabbitMQ:
 
     @property
     def _home(self) -> Path:
-        return self.processes.folder / "rabbitmq"
+        return self.processes.folder / self.name
 
     def _runs(self, name: str) -> Callable[[], bool]:
         return lambda: self.processes.is_running(name)
@@ -113,8 +139,23 @@ class RabbitMQ:
                 management=self.ports.management,
                 prometheus=self.ports.prometheus,
             )
+            + self._clustering()
         )
+        if self.peers:
+            self._write_cookie(home / ".erlang.cookie")
         return home
+
+    def _clustering(self) -> str:
+        nodes = enumerate(self.peers, start=1)
+        lines = [f"cluster_formation.classic_config.nodes.{number} = {peer}@localhost\n" for number, peer in nodes]
+        return "".join([_CLUSTER, *lines]) if lines else ""
+
+    def _write_cookie(self, cookie: Path) -> None:
+        """Nodes let each other in by it; a node alone makes its own."""
+        if not cookie.exists():
+            cookie.touch(mode=0o600)
+            cookie.write_text(self.password)
+            cookie.chmod(0o400)
 
     def _environment(self, home: Path) -> dict[str, str]:
         inherited = {
@@ -122,7 +163,7 @@ class RabbitMQ:
         }
         return inherited | {
             "HOME": str(home),
-            "RABBITMQ_NODENAME": "carenotify@localhost",
+            "RABBITMQ_NODENAME": f"{self.node}@localhost",
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODE_PORT": str(self.ports.amqp),
             "RABBITMQ_DIST_PORT": str(self.ports.distribution),

@@ -85,4 +85,4 @@ def test_help_lists_every_target_with_what_it_does() -> None:
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
     explained = set(re.findall(r"^([a-z-]+):.*## \S", makefile, re.MULTILINE))
     assert targets == explained
-    assert {"demo", "up", "test", "lint", "bench", "down", "status", "clean", "help", "lock"} <= targets
+    assert {"demo", "up", "test", "lint", "bench", "drill", "down", "status", "clean", "help", "lock"} <= targets

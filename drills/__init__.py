@@ -1,0 +1,1 @@
+"""Fault drills on real servers and real processes, counted by the sandbox alone: `make drill`."""

@@ -1,0 +1,87 @@
+"""Drills in which providers are down, refuse, lose their answers, or take longer than our lease."""
+
+from __future__ import annotations
+
+import time
+
+from drills.ward import CHANNELS, THREADS, Ward
+
+_ERROR_SHARE = 0.3
+_CUT_SHARE = 0.3
+_UNTIL_SHARE = 0.7
+# A claim's turn comes within a second, and its result is recorded soon after its call.
+_RECORDED_SECONDS = 1.5
+
+
+def provider_down(ward: Ward) -> None:
+    """The SMS provider refuses everything for a while; mail goes on meanwhile."""
+    ward.sandbox.set(latency_ms=100)
+    ward.plan()
+    ward.start()
+    ward.wait_for_share(0.2)
+    ward.sandbox.set(twilio_mode="down")
+    ward.tell(f"the SMS provider is down for {ward.size.seconds:.0f} s")
+    time.sleep(ward.size.seconds)
+    ward.sandbox.set(twilio_mode="ok")
+    ward.note_recovery("sms")
+    ward.tell("texts go on")
+
+
+def provider_errors(ward: Ward) -> None:
+    """Both providers refuse a share of all calls for now, in every way they know, before they have taken anything."""
+    ward.sandbox.set(latency_ms=20, provider_fail_share=_ERROR_SHARE)
+    ward.plan()
+    ward.start()
+    ward.wait_for_share(_UNTIL_SHARE)
+    ward.sandbox.set(provider_fail_share=0)
+    ward.note_recovery()
+    ward.tell("providers take everything again")
+
+
+def answers_cut(ward: Ward) -> None:
+    """Both providers take a message and cut the connection before they answer."""
+    ward.sandbox.set(latency_ms=20, accept_then_cut_share=_CUT_SHARE)
+    ward.plan()
+    ward.start()
+    ward.wait_for_share(_UNTIL_SHARE)
+    ward.sandbox.set(accept_then_cut_share=0)
+    ward.note_recovery()
+    ward.tell("answers come through again")
+    ward.wait_until_done()
+    ward.taken_unrecorded.update(ward.sandbox.unanswered())
+
+
+def slower_than_lease(ward: Ward) -> None:
+    """Every call outlasts its lease; and a worker stands still until others have taken over, then goes on."""
+    ward.sandbox.set(latency_ms=ward.size.seconds * 1000)
+    ward.plan(publish=True)
+    ward.start()
+    for _ in range(ward.size.rounds):
+        ward.wait_for(lambda: len(_claims(ward)) > CHANNELS * THREADS, "both workers have claims")
+        _stand_still(ward)
+    ward.sandbox.set(latency_ms=0)
+
+
+def _stand_still(ward: Ward) -> None:
+    """Freeze a worker in the middle of its calls until what it had claimed is being sent by others."""
+    ward.workers.freeze(0)
+    claimed = _claims(ward)
+    time.sleep(ward.size.seconds + _RECORDED_SECONDS)  # calls that were under way reach the provider, and others' end
+    left = claimed.items() & _claims(ward).items()
+    taken = ward.sandbox.counts()
+    ward.taken_unrecorded.update(identity for identity, _ in left if taken[identity])
+    never_sent = {identity for identity, _ in left if not taken[identity]}
+    ward.wait_for(lambda: bool(never_sent & _now_of_others(ward, left)), "others take over")
+    ward.workers.thaw(0)
+    ward.note_recovery()
+    ward.tell(f"a worker stood still until others had taken over its {len(left)} claims; it goes on")
+
+
+def _claims(ward: Ward) -> dict[str, str]:
+    """What is being sent, with the token of its claim."""
+    rows = ward.query("SELECT id, claim_token FROM notifications WHERE status = 'sending'")
+    return {str(identity): str(token) for identity, token in rows}
+
+
+def _now_of_others(ward: Ward, left: set[tuple[str, str]]) -> set[str]:
+    return {identity for identity, _ in _claims(ward).items() - left}
