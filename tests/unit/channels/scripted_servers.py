@@ -137,9 +137,16 @@ class _TwilioHandler(BaseHTTPRequestHandler):
         super().setup()
         self.world.connections += 1
 
+    def do_GET(self) -> None:
+        self.world.calls.append((self.path, {}, dict(self.headers)))
+        self._answer()
+
     def do_POST(self) -> None:
         form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
         self.world.calls.append((self.path, {name: values[0] for name, values in form.items()}, dict(self.headers)))
+        self._answer()
+
+    def _answer(self) -> None:
         if self.world.body == HANG:
             self.world.over.wait()
         if self.world.body in (CUT, HANG):
