@@ -18,7 +18,8 @@ class SesProvider(Provider):
     """`sender` as in CARENOTIFY_EMAIL_FROM, verified in SES. Raises SettingsError when AWS cannot be used with it.
 
     `configuration_set` names the one whose events (delivery, bounce, complaint) come to us; without it SES tells
-    nothing. `threads` is how many connections are kept open. The account needs the right ses:SendEmail.
+    nothing. `threads` is how many connections are kept open. The account needs the rights ses:SendEmail and
+    ses:SendRawEmail.
     """
 
     name: ClassVar[str] = "ses"
