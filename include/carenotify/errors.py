@@ -106,6 +106,10 @@ class NotCancellableError(CarenotifyError):
         self.status = status
 
 
+class NotReplayableError(CarenotifyError):
+    """A dead letter was to be replayed or discarded that cannot be. The message says why, and what to do instead."""
+
+
 # --- the broker ------------------------------------------------------------------------------
 
 

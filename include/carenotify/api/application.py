@@ -15,6 +15,7 @@ from carenotify.api.limits import Limits
 from carenotify.api.openapi import openapi
 from carenotify.api.readiness import readiness_of
 from carenotify.api.routes.data_docs import data_docs
+from carenotify.api.routes.dead_letters import dead_letters
 from carenotify.api.routes.events import events
 from carenotify.api.routes.fhir import fhir
 from carenotify.api.routes.health import health
@@ -29,7 +30,20 @@ from carenotify.app import App
 from carenotify.journeys.recognise_key import recognise_key
 
 PREFIX = "/carenotify/v1"
-_BLUEPRINTS = (health, openapi, events, fhir, notifications, pausing, keys, reports, data_docs, receipts, inbound)
+_BLUEPRINTS = (
+    health,
+    openapi,
+    events,
+    fhir,
+    notifications,
+    dead_letters,
+    pausing,
+    keys,
+    reports,
+    data_docs,
+    receipts,
+    inbound,
+)
 
 
 class _Json(JSONProvider):

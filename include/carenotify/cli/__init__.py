@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from carenotify.cli.dead_letters import dead_letters
 from carenotify.cli.delivery import pause, publish_due, resume
 from carenotify.cli.keys import keys
 from carenotify.cli.loads import ingest, quarantine
@@ -37,5 +38,17 @@ def main() -> None:
     configure_logging()
 
 
-for command in (migrate, ingest, quarantine, remind, publish_due, pause, resume, preferences, report, keys):
+for command in (
+    migrate,
+    ingest,
+    quarantine,
+    remind,
+    publish_due,
+    pause,
+    resume,
+    preferences,
+    report,
+    keys,
+    dead_letters,
+):
     main.add_command(command)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import getpass
 from contextlib import closing
 
 import click
 
 from carenotify.app import build_app
+from carenotify.cli.whoever import whoever
 from carenotify.domain.notification import Channel, Lane
+from carenotify.journeys.pause_sending import pause_sending, resume_sending
 from carenotify.journeys.publish_due import Published
 from carenotify.storage import pauses
 
@@ -34,7 +35,7 @@ def publish_due() -> None:
 def pause(channel: Channel | None) -> None:
     """Stop sending, within a second. What is being sent is finished; everything else waits where it is."""
     with closing(build_app()) as app, app.database.transaction() as transaction:
-        pauses.pause(transaction, channel, by=getpass.getuser(), now=app.clock())
+        pause_sending(transaction, channel, by=whoever(), now=app.clock())
     click.echo(f"Paused: {channel or 'every channel'}. Go on with: python -m carenotify resume")
 
 
@@ -43,6 +44,6 @@ def pause(channel: Channel | None) -> None:
 def resume(channel: Channel | None) -> None:
     """Go on sending."""
     with closing(build_app()) as app, app.database.transaction() as transaction:
-        lifted = pauses.resume(transaction, channel)
+        lifted = resume_sending(transaction, channel, by=whoever(), now=app.clock())
         still = pauses.paused_channels(transaction)
     click.echo(f"{lifted} pauses lifted; still paused: {', '.join(sorted(still)) or 'none'}.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from contextlib import closing
 
 import click
@@ -11,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from carenotify.app import build_app
+from carenotify.cli.whoever import whoever
 from carenotify.domain.access import ALL_SCOPES, Scope
 from carenotify.journeys.issue_key import ensure_key, issue_key
 from carenotify.journeys.revoke_key import revoke_key
@@ -34,7 +34,7 @@ def create(name: str, scopes: tuple[str, ...], *, all_scopes: bool) -> None:
         raise click.UsageError("say what it may do: --scope (repeatable) or --all-scopes")
     allowed = ALL_SCOPES if all_scopes else {Scope(scope) for scope in scopes}
     with closing(build_app()) as app:
-        key, text = issue_key(app.database, name=name, scopes=allowed, by=_whoever(), now=app.clock())
+        key, text = issue_key(app.database, name=name, scopes=allowed, by=whoever(), now=app.clock())
     click.echo(f"API key {key.id} for {name}. It is shown this once:", err=True)
     click.echo(text)
 
@@ -48,7 +48,7 @@ def ensure(name: str) -> None:
     """
     with closing(build_app()) as app:
         text = app.settings.required("api_key").get_secret_value()
-        key = ensure_key(app.database, text, name=name, scopes=ALL_SCOPES, by=_whoever(), now=app.clock())
+        key = ensure_key(app.database, text, name=name, scopes=ALL_SCOPES, by=whoever(), now=app.clock())
     click.echo(f"API key {key.id} is {'revoked, and stays so' if key.revoked_at else 'known'}.")
 
 
@@ -70,7 +70,7 @@ def list_keys() -> None:
 def revoke(key_id: str) -> None:
     """Let nobody in with the key of that ID any more, within seconds."""
     with closing(build_app()) as app:
-        revoked = revoke_key(app.database, key_id, by=_whoever(), now=app.clock())
+        revoked = revoke_key(app.database, key_id, by=whoever(), now=app.clock())
     click.echo(f"API key {key_id} {'is revoked' if revoked else 'was revoked before'}.")
 
 
@@ -81,7 +81,3 @@ def encryption() -> None:
     To rotate: put the new key first and keep the old ones behind it; new values are sealed with the first.
     """
     click.echo(Fernet.generate_key().decode())
-
-
-def _whoever() -> str:
-    return f"command:{getpass.getuser()}"

@@ -13,8 +13,8 @@ from carenotify.api.guard import caller
 from carenotify.api.wiring import wiring
 from carenotify.domain.access import Scope
 from carenotify.domain.notification import Channel
-from carenotify.storage import audit_log, pauses
-from carenotify.storage.database import Transaction
+from carenotify.journeys.pause_sending import pause_sending, resume_sending
+from carenotify.storage.pauses import paused_channels
 
 pausing = Blueprint("pauses", __name__)
 
@@ -40,20 +40,15 @@ def pause(json: Pause) -> Paused:
     """
     app = wiring().app
     with app.database.transaction() as transaction:
-        pauses.pause(transaction, json.channel, by=caller().actor, now=app.clock())
-        return _noted(transaction, "sending.paused", json.channel)
+        pause_sending(transaction, json.channel, by=caller().actor, now=app.clock())
+        return Paused(paused=sorted(paused_channels(transaction)))
 
 
 @pausing.post("/resume")
 @endpoint(Scope.PAUSE_WRITE, tag="pauses", answers={HTTPStatus.OK: Paused})
 def resume(json: Pause) -> Paused:
     """Go on sending. Null lifts every pause; a channel lifts its own, and not one that is on all channels."""
-    with wiring().app.database.transaction() as transaction:
-        pauses.resume(transaction, json.channel)
-        return _noted(transaction, "sending.resumed", json.channel)
-
-
-def _noted(transaction: Transaction, action: str, channel: Channel | None) -> Paused:
-    subject = channel or pauses.EVERY_CHANNEL
-    audit_log.record(transaction, actor=caller().actor, action=action, subject=subject, now=wiring().app.clock())
-    return Paused(paused=sorted(pauses.paused_channels(transaction)))
+    app = wiring().app
+    with app.database.transaction() as transaction:
+        resume_sending(transaction, json.channel, by=caller().actor, now=app.clock())
+        return Paused(paused=sorted(paused_channels(transaction)))
