@@ -27,10 +27,18 @@ _TOLD = """
     WHERE l.appointment_id = a.id AND l.content_hash = a.content_hash
       AND (n.kind = %(kind)s OR n.created_at >= a.start_at - make_interval(days => %(days_before)s + 1))
       AND n.status NOT IN ('superseded', 'expired', 'cancelled', 'suppressed')
-      -- What surely reached nobody, through no fault of the address, gets its chance on the next day.
-      AND NOT (n.status = 'failed' AND n.reason IN ('retries_spent', 'wording', 'unreadable')
-               AND NOT n.possible_duplicate)
+      -- What surely reached nobody gets its chance on the next day, by whatever address is left: those that are dead
+      -- or have bounced are on the suppression list by then. What was replaced is as good as what replaced it.
+      AND NOT (
+          n.status IN ('failed', 'bounced', 'unsubscribed') AND NOT n.possible_duplicate
+          AND (n.status = 'bounced' OR COALESCE(n.reason, '') = ANY(%(passing)s)
+               OR EXISTS (SELECT FROM notifications f WHERE f.fallback_of = n.id))
+      )
 """
+# Reasons for which an attempt on another day may go better.
+_PASSING = (
+    "retries_spent", "provider_down", "returned_by_broker", "wording", "unreadable", "carrier", "address_rejected",
+)
 
 SUPERSEDE = f"""
 WITH untold AS (
@@ -102,15 +110,21 @@ def take_turns(transaction: Transaction) -> None:
     transaction.execute("SELECT pg_advisory_xact_lock(%s)", (_PLAN_LOCK,))
 
 
+def take_turn_now(transaction: Transaction) -> bool:
+    """Whether no plan is being made, and until the end of this transaction none will be; it does not wait."""
+    row = transaction.execute("SELECT pg_try_advisory_xact_lock(%s)", (_PLAN_LOCK,)).fetchone()
+    return row is not None and bool(row[0])
+
+
 def supersede_overtaken(transaction: Transaction, horizon: Horizon, *, kind: str, timezone: str, now: datetime) -> int:
     """Stop waiting reminders that say what is no longer true, or that a fuller digest of the same day replaces."""
-    parameters = asdict(horizon) | {"kind": kind, "timezone": timezone, "now": now}
+    parameters = asdict(horizon) | {"kind": kind, "passing": list(_PASSING), "timezone": timezone, "now": now}
     return transaction.execute(SUPERSEDE, parameters).rowcount
 
 
 def candidates(transaction: Transaction, horizon: Horizon, *, kind: str, sealer: Sealer) -> Iterator[Candidate]:
     """Appointments inside the horizon that no living notification tells as they stand."""
-    for row in transaction.execute(CANDIDATES, asdict(horizon) | {"kind": kind}):
+    for row in transaction.execute(CANDIDATES, asdict(horizon) | {"kind": kind, "passing": list(_PASSING)}):
         appointment_id, patient_id, start, end, venue, location_id, status, in_quarantine = row[:8]
         appointment = Appointment(
             appointment_id, patient_id, start, end, Venue(venue, location_id), AppointmentStatus(status)

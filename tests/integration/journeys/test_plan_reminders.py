@@ -104,7 +104,7 @@ def test_what_ran_out_of_time_is_caught_up_the_next_day(app: App, hospital: Hosp
 
 
 def test_what_was_sent_or_failed_is_not_caught_up(app: App, hospital: Hospital, clock: SetClock) -> None:
-    for number, status in enumerate(("sent", "failed", "delivered", "unsubscribed", "bounced")):
+    for number, status in enumerate(("sent", "failed", "delivered", "unsubscribed")):
         hospital.add_patient(f"p{number}", mail=None)
         hospital.add_appointment(f"a{number}", f"p{number}")
         app.reminder_planner.plan(TODAY)
@@ -114,18 +114,43 @@ def test_what_was_sent_or_failed_is_not_caught_up(app: App, hospital: Hospital, 
 
 
 @pytest.mark.parametrize(("possible_duplicate", "planned"), [(False, 1), (True, 0)])
-def test_what_failed_through_no_fault_of_the_address_is_caught_up_unless_it_may_have_arrived(
-    app: App, hospital: Hospital, clock: SetClock, *, possible_duplicate: bool, planned: int
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        ("failed", "retries_spent"),
+        ("failed", "provider_down"),
+        ("failed", "carrier"),
+        ("failed", "address_rejected"),
+        ("bounced", "bounced"),
+    ],
+)
+def test_what_surely_reached_nobody_is_caught_up_unless_it_may_have_arrived(
+    app: App, hospital: Hospital, clock: SetClock, status: str, reason: str, *, possible_duplicate: bool, planned: int
 ) -> None:
     hospital.add_patient(mail=None)
     hospital.add_appointment()
     app.reminder_planner.plan(TODAY)
     hospital.query(
-        "UPDATE notifications SET status = 'failed', reason = 'retries_spent', possible_duplicate = %s RETURNING 1",
+        "UPDATE notifications SET status = %s, reason = %s, possible_duplicate = %s RETURNING 1",
+        status,
+        reason,
         possible_duplicate,
     )
     clock.advance(days=1)
     assert app.reminder_planner.plan(TODAY + timedelta(days=1)).planned == planned
+
+
+def test_a_number_that_is_dead_is_not_tried_again_on_the_next_day_and_that_is_counted(
+    app: App, hospital: Hospital, clock: SetClock
+) -> None:
+    hospital.add_patient(mail=None)
+    hospital.add_appointment()
+    app.reminder_planner.plan(TODAY)
+    hospital.query("UPDATE notifications SET status = 'failed', reason = 'address_rejected' RETURNING 1")
+    hospital.query("INSERT INTO suppressions SELECT unnest(address_indexes), 'rejected' FROM patients RETURNING 1")
+    clock.advance(days=1)
+    planned = app.reminder_planner.plan(TODAY + timedelta(days=1))
+    assert (planned.planned, sum(planned.skipped.values())) == (0, 1)
 
 
 def test_appointments_inside_the_three_days_are_caught_up_on_and_later_ones_are_not(

@@ -47,9 +47,9 @@ ALTER TABLE notifications
     ADD COLUMN fallback_of      uuid REFERENCES notifications (id) ON DELETE SET NULL,  -- whose place it takes
     ADD COLUMN followed_up_at   timestamptz,        -- when it was decided whether another one takes its place
     ADD COLUMN looked_up_at     timestamptz;        -- when the provider was last asked for a receipt that did not come
--- What failed, or never got a receipt, and nobody has decided yet what follows.
+-- What reached nobody, or never got a receipt, and nobody has decided yet what follows.
 CREATE INDEX notifications_to_follow_up ON notifications (finished_at)
-    WHERE status IN ('failed', 'bounced') AND followed_up_at IS NULL;
+    WHERE status IN ('failed', 'bounced', 'suppressed', 'unsubscribed') AND followed_up_at IS NULL;
 CREATE INDEX notifications_without_receipt ON notifications (finished_at) WHERE status = 'sent';
 CREATE INDEX notifications_by_fallback ON notifications (fallback_of) WHERE fallback_of IS NOT NULL;
 CREATE INDEX notifications_by_provider_message ON notifications (provider_message_id)

@@ -1,0 +1,127 @@
+"""The sweep that follows up what did not reach its patient, by their next address or another channel."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from carenotify.config import Settings
+from carenotify.domain.breaker import BreakerState
+from carenotify.domain.clock import Clock
+from carenotify.domain.kinds import KINDS
+from carenotify.domain.notification import Channel
+from carenotify.errors import DecryptionError
+from carenotify.journeys.choose_fallback import FallbackChooser
+from carenotify.storage import fallbacks, provider_states, reminders
+from carenotify.storage.database import Database, Transaction
+from carenotify.storage.fallbacks import FollowUp, NewFallback, Outage
+
+log = logging.getLogger(__name__)
+
+_AT_ONCE = 500
+# How long a change may wait for a provider that is down: its patient may be on the way already.
+_URGENT_WAIT = timedelta(minutes=5)
+
+_Find = Callable[[Transaction], list[FollowUp]]
+
+
+@dataclass(frozen=True, slots=True)
+class FollowedUp:
+    """What one sweep came to: how many took another's place, by channel, and why nothing followed, by reason."""
+
+    followed: Counter[str] = field(default_factory=Counter)
+    left: Counter[str] = field(default_factory=Counter)
+
+    def __add__(self, other: FollowedUp) -> FollowedUp:
+        return FollowedUp(self.followed + other.followed, self.left + other.left)
+
+    @property
+    def looked_at(self) -> int:
+        """How many were decided about."""
+        return self.followed.total() + self.left.total()
+
+
+@dataclass(slots=True)
+class FallbackSweeper:
+    """Any number of workers may sweep; one does at a time, and each notification is decided about once."""
+
+    database: Database
+    settings: Settings
+    provider_names: Mapping[Channel, Sequence[str]]
+    clock: Clock
+    _opened: bool = False
+
+    def sweep(self) -> FollowedUp:
+        """Follow up what failed or bounced, by setting what got no receipt, and what waits for providers that are down.
+
+        Raises DatabaseUnavailableError; DecryptionError when no patient at all can be opened, and nothing is decided.
+        """
+        done = self._follow_up(lambda transaction: fallbacks.failed(transaction, now=self.clock(), limit=_AT_ONCE))
+        if self.settings.fallback_without_receipt_minutes:
+            done += self._follow_up(self._silent)
+        done += self._follow_up(self._waiting)
+        if done.looked_at:
+            log.info("fallbacks by channel: %s; nothing follows: %s", dict(done.followed), dict(done.left))
+        return done
+
+    # --- what there is to look at ------------------------------------------------------------
+
+    def _silent(self, transaction: Transaction) -> list[FollowUp]:
+        now = self.clock()
+        sent_before = now - timedelta(minutes=self.settings.fallback_without_receipt_minutes)
+        return fallbacks.silent(transaction, sent_before=sent_before, now=now, limit=_AT_ONCE)
+
+    def _waiting(self, transaction: Transaction) -> list[FollowUp]:
+        down, now = self._down(transaction), self.clock()
+        if not down:
+            return []
+        outage = Outage(
+            channels=down,
+            closing_by=now + timedelta(minutes=self.settings.fallback_before_close_minutes),
+            urgent_kinds=[kind.name for kind in KINDS.values() if kind.urgent],
+            waiting_since=now - _URGENT_WAIT,
+        )
+        return fallbacks.waiting(transaction, outage, now=now, limit=_AT_ONCE)
+
+    def _down(self, transaction: Transaction) -> frozenset[Channel]:
+        """Channels of which every provider is open."""
+        breakers = provider_states.read(transaction)
+        opened = {name for name, breaker in breakers.items() if breaker.state is BreakerState.OPEN}
+        return frozenset(channel for channel, names in self.provider_names.items() if opened >= set(names))
+
+    # --- deciding ----------------------------------------------------------------------------
+
+    def _follow_up(self, find: _Find) -> FollowedUp:
+        """Batch after batch, each in a transaction of its own, until one is not full."""
+        total = FollowedUp()
+        while True:
+            with self.database.transaction() as transaction:
+                if not reminders.take_turn_now(transaction):
+                    return total
+                batch = self._decide_about(transaction, find(transaction))
+            total += batch
+            if batch.looked_at < _AT_ONCE:
+                return total
+
+    def _decide_about(self, transaction: Transaction, found: Sequence[FollowUp]) -> FollowedUp:
+        if not found:
+            return FollowedUp()
+        now = self.clock()
+        chooser = FallbackChooser(
+            transaction, self.database.sealer, self.settings, now=now, down=self._down(transaction)
+        )
+        kin = fallbacks.kin(transaction, found)
+        choices = [chooser.choose(one, kin.get(one.id, ())) for one in found]
+        self._opened = self._opened or chooser.opened
+        if "unreadable" in choices and not self._opened:
+            raise DecryptionError("no patient can be opened; is CARENOTIFY_ENCRYPTION_KEYS the list that it was?")
+        rows = [choice for choice in choices if isinstance(choice, NewFallback)]
+        inserted = fallbacks.insert(transaction, rows, now=now)
+        fallbacks.settle(transaction, [one.id for one in found], replaced=inserted, now=now)
+        followed = Counter(row.channel.value for row in rows if row.original in inserted)
+        left = Counter(choice for choice in choices if isinstance(choice, str))
+        left["followed_before"] += len(rows) - len(inserted)
+        return FollowedUp(followed, +left)

@@ -1,0 +1,272 @@
+"""Notifications that did not reach their patient, looked at once each, and those that take their place.
+
+Whoever sweeps holds the lock of the plans meanwhile: two sweeps would each see only half of a family that fails as a
+whole, and a plan would remind again of what is just being mended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from carenotify.domain.fallback import GIVE_RECEIPTS, NO_RECEIPT, PROVIDER_DOWN, Relative, family_key
+from carenotify.domain.notification import Channel, Status
+from carenotify.storage.database import Transaction
+from carenotify.storage.patients import PERSON_JOINS
+from carenotify.storage.recipients import RECIPIENT_COLUMNS
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """A notification to decide about.
+
+    `waiting`: it may still be sent. `stands`: what it tells is still true, and some of it still to come. `tried`
+    are blind indexes of addresses, the last one included when it is known; `recipient` is what open_recipient reads.
+    """
+
+    id: UUID
+    dedup_key: str
+    kind: str
+    channel: Channel
+    reason: str
+    waiting: bool
+    expires_at: datetime
+    stands: bool
+    known_address: bool
+    tried: frozenset[bytes]
+    recipient: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Kin:
+    """Another notification of a family, with the blind indexes of the addresses that it was tried at."""
+
+    id: UUID
+    dedup_key: str
+    relative: Relative
+    tried: frozenset[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class NewFallback:
+    """A row that takes the place of `original`: it tells the same, to an address that is not among `tried`."""
+
+    id: UUID
+    original: UUID
+    dedup_key: str
+    channel: Channel
+    template_version_id: int
+    tried: frozenset[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """Channels whose providers are all down, and which of their rows cannot wait until one is back.
+
+    Those whose window is over by `closing_by`, and those of `urgent_kinds` that were made before `waiting_since`.
+    """
+
+    channels: Collection[Channel]
+    closing_by: datetime
+    urgent_kinds: Collection[str]
+    waiting_since: datetime
+
+
+def _look_for(condition: str) -> str:
+    return f"""
+        WITH candidate AS MATERIALIZED (
+            SELECT n.id FROM notifications n WHERE {condition} LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+        )
+        SELECT n.id, n.dedup_key, n.kind, n.channel, n.reason, n.expires_at,
+               NOT EXISTS (
+                   SELECT FROM notification_appointments l
+                   LEFT JOIN appointments a ON a.id = l.appointment_id
+                   WHERE l.notification_id = n.id AND a.content_hash IS DISTINCT FROM l.content_hash
+               ) AND COALESCE((
+                   SELECT max(a.start_at) > %(now)s
+                   FROM notification_appointments l
+                   JOIN appointments a ON a.id = l.appointment_id
+                   WHERE l.notification_id = n.id
+               ), true),
+               n.sent_to, n.tried_addresses, {RECIPIENT_COLUMNS}
+        FROM candidate c
+        JOIN notifications n ON n.id = c.id
+        LEFT JOIN patients named ON named.id = n.patient_id
+        {PERSON_JOINS}
+        ORDER BY n.id
+    """
+
+
+_FAILED = _look_for("""
+    n.status IN ('failed', 'bounced', 'suppressed', 'unsubscribed') AND n.followed_up_at IS NULL
+    ORDER BY n.finished_at
+""")
+_SILENT = _look_for("""
+    n.status = 'sent' AND n.finished_at <= %(sent_before)s AND n.expires_at > %(now)s AND n.followed_up_at IS NULL
+    AND n.provider = ANY(%(give_receipts)s)
+    ORDER BY n.finished_at
+""")
+_WAITING = _look_for("""
+    n.status IN ('pending', 'queued') AND n.channel = ANY(%(channels)s) AND n.expires_at > %(now)s
+    AND n.due_at <= %(closing_by)s
+    AND (n.expires_at <= %(closing_by)s OR n.kind = ANY(%(urgent_kinds)s) AND n.created_at <= %(waiting_since)s)
+    AND n.reason IS DISTINCT FROM 'awaiting_contact' AND n.followed_up_at IS NULL
+    AND NOT EXISTS (SELECT FROM pauses x WHERE x.channel IN (n.channel, '*'))
+    ORDER BY n.expires_at
+""")
+
+# Of the family, those that tell at least the same appointments as they were told.
+_KIN = """
+SELECT f.id, k.id, k.dedup_key, k.channel, k.status, k.reason, k.sent_to, k.tried_addresses
+FROM unnest(%(ids)s::uuid[], %(families)s::text[]) AS f (id, family)
+JOIN notifications k
+  ON k.dedup_key > f.family COLLATE "C" || ':' AND k.dedup_key < f.family COLLATE "C" || ';' AND k.id <> f.id
+WHERE NOT EXISTS (
+    SELECT FROM notification_appointments l
+    WHERE l.notification_id = f.id AND NOT EXISTS (
+        SELECT FROM notification_appointments m
+        WHERE m.notification_id = k.id AND m.appointment_id = l.appointment_id AND m.content_hash = l.content_hash
+    )
+)
+"""
+
+_INSERT = """
+WITH step AS (
+    SELECT * FROM unnest(
+        %(ids)s::uuid[], %(originals)s::uuid[], %(keys)s::text[], %(channels)s::text[], %(templates)s::bigint[]
+    ) AS s (id, original, dedup_key, channel, template_version_id)
+),
+tried AS (
+    SELECT id, array_agg(address) AS addresses
+    FROM unnest(%(tried_ids)s::uuid[], %(tried)s::bytea[]) AS t (id, address)
+    GROUP BY id
+),
+inserted AS (
+    INSERT INTO notifications (id, dedup_key, kind, lane, channel, patient_id, due_at, expires_at, template_version_id,
+                               sealed_data, created_at, fallback_of, tried_addresses)
+    SELECT s.id, s.dedup_key, n.kind, n.lane, s.channel, n.patient_id, %(now)s, n.expires_at, s.template_version_id,
+           n.sealed_data, %(now)s, n.id, COALESCE(t.addresses, '{}')
+    FROM step s
+    JOIN notifications n ON n.id = s.original
+    LEFT JOIN tried t ON t.id = s.id
+    ORDER BY s.id
+    ON CONFLICT (dedup_key) DO NOTHING
+    RETURNING id, fallback_of
+),
+linked AS (
+    INSERT INTO notification_appointments (notification_id, appointment_id, content_hash)
+    SELECT i.id, l.appointment_id, l.content_hash
+    FROM inserted i
+    JOIN notification_appointments l ON l.notification_id = i.fallback_of
+),
+mended AS (
+    UPDATE dead_letters d SET resolved_at = %(now)s, resolution = 'fallback'
+    FROM inserted i
+    WHERE d.notification_id = i.fallback_of AND d.resolved_at IS NULL
+)
+SELECT fallback_of FROM inserted
+"""
+
+_SETTLE = f"""
+UPDATE notifications n
+SET followed_up_at = %(now)s,
+    status = CASE WHEN waits THEN 'failed' ELSE n.status END,
+    reason = CASE WHEN waits THEN '{PROVIDER_DOWN}' ELSE n.reason END,
+    finished_at = CASE WHEN waits THEN %(now)s ELSE n.finished_at END,
+    publish_until = CASE WHEN waits THEN NULL ELSE n.publish_until END
+FROM (
+    SELECT o.id, o.status IN ('pending', 'queued') AND o.id = ANY(%(replaced)s) AS waits
+    FROM notifications o
+    WHERE o.id = ANY(%(ids)s)
+) looked_at
+WHERE n.id = looked_at.id
+"""
+
+
+def failed(transaction: Transaction, *, now: datetime, limit: int) -> list[FollowUp]:
+    """What came to an end without reaching anybody, oldest first. The rows are locked."""
+    return _look(transaction, _FAILED, {"now": now, "limit": limit})
+
+
+def silent(transaction: Transaction, *, sent_before: datetime, now: datetime, limit: int) -> list[FollowUp]:
+    """What was sent before that moment by a provider that gives receipts, and got none. The rows are locked."""
+    parameters = {"sent_before": sent_before, "give_receipts": list(GIVE_RECEIPTS), "now": now, "limit": limit}
+    return _look(transaction, _SILENT, parameters, reason=NO_RECEIPT)
+
+
+def waiting(transaction: Transaction, outage: Outage, *, now: datetime, limit: int) -> list[FollowUp]:
+    """What waits for providers that are down, and cannot wait any longer. The rows are locked."""
+    parameters = {
+        "channels": list(outage.channels),
+        "closing_by": outage.closing_by,
+        "urgent_kinds": list(outage.urgent_kinds),
+        "waiting_since": outage.waiting_since,
+        "now": now,
+        "limit": limit,
+    }
+    return _look(transaction, _WAITING, parameters, reason=PROVIDER_DOWN)
+
+
+def _look(
+    transaction: Transaction, statement: str, parameters: dict[str, Any], *, reason: str | None = None
+) -> list[FollowUp]:
+    return [
+        FollowUp(
+            id=row[0],
+            dedup_key=row[1],
+            kind=row[2],
+            channel=Channel(row[3]),
+            reason=reason or row[4] or "",
+            waiting=reason == PROVIDER_DOWN,
+            expires_at=row[5],
+            stands=row[6],
+            known_address=row[7] is not None,
+            tried=_indexes(row[8], row[7]),
+            recipient=row[9:],
+        )
+        for row in transaction.execute(statement, parameters)
+    ]
+
+
+def _indexes(tried: Sequence[bytes], sent_to: bytes | None) -> frozenset[bytes]:
+    return frozenset(tried if sent_to is None else (*tried, sent_to))
+
+
+def kin(transaction: Transaction, found: Sequence[FollowUp]) -> dict[UUID, list[Kin]]:
+    """The other notifications that tell the same patient the same things, or more, by the id of each that was found."""
+    parameters = {"ids": [one.id for one in found], "families": [family_key(one.dedup_key) for one in found]}
+    families: dict[UUID, list[Kin]] = {}
+    for of, identity, key, channel, status, reason, sent_to, tried in transaction.execute(_KIN, parameters):
+        relative = Relative(Channel(channel), Status(status), reason)
+        families.setdefault(of, []).append(Kin(identity, key, relative, _indexes(tried, sent_to)))
+    return families
+
+
+def insert(transaction: Transaction, fallbacks: Sequence[NewFallback], *, now: datetime) -> set[UUID]:
+    """Store what takes another's place, due now; returns the ids of those others.
+
+    Each tells what its original told, until the same moment, and closes the original's dead letter. One that is there
+    already is left as it is.
+    """
+    if not fallbacks:
+        return set()
+    tried = [(one.id, address) for one in fallbacks for address in one.tried]
+    parameters = {
+        "ids": [one.id for one in fallbacks],
+        "originals": [one.original for one in fallbacks],
+        "keys": [one.dedup_key for one in fallbacks],
+        "channels": [one.channel.value for one in fallbacks],
+        "templates": [one.template_version_id for one in fallbacks],
+        "tried_ids": [identity for identity, _ in tried],
+        "tried": [address for _, address in tried],
+        "now": now,
+    }
+    return {row[0] for row in transaction.execute(_INSERT, parameters)}
+
+
+def settle(transaction: Transaction, ids: Collection[UUID], *, replaced: Collection[UUID], now: datetime) -> None:
+    """All of these have been looked at; of those that still waited, the replaced ones have failed."""
+    transaction.execute(_SETTLE, {"ids": list(ids), "replaced": list(replaced), "now": now})
