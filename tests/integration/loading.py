@@ -16,6 +16,7 @@ from carenotify.journeys.fetch_day import fetch_day
 from carenotify.journeys.fetch_missing import fetch_missing
 from carenotify.journeys.fetch_updates import fetch_updates
 from carenotify.journeys.load_appointments import load_appointments
+from carenotify.journeys.release_load import release_load
 from carenotify.journeys.start_load import start_load
 from carenotify.sources.base import AppointmentSource, Page, SourceContact, SourcePatient, SourceRow
 
@@ -119,6 +120,10 @@ class Loads:
             acceptor=self.app.event_acceptor,
             clock=self.app.clock,
         )
+
+    def release(self, run_id: str) -> dict[str, int]:
+        """Let a held load in after all."""
+        return release_load(self.app.database, run_id=run_id, acceptor=self.app.event_acceptor, clock=self.app.clock)
 
     def run(self, run_id: str, *, first_day: date = DAY, days: int = 1) -> dict[str, int]:
         """A whole load; gives its counts."""

@@ -6,18 +6,15 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-from carenotify.app import App
 from carenotify.domain.appointment import Appointment, AppointmentStatus, Venue
 from carenotify.domain.event import ChangeEvent, Difference, EventOutcome, EventType
 from carenotify.errors import LoadHeldError
 from carenotify.journeys.accept_event import Accepted
-from carenotify.journeys.release_load import release_load
 from carenotify.storage.database import Transaction
 from tests.integration.loading import PHONE, START, Loads, ScriptedSource, make_patient, make_row
 from tests.integration.ward import SetClock, wait_for
@@ -39,16 +36,9 @@ def source() -> ScriptedSource:
     return source
 
 
-@pytest.fixture(scope="module")
-def docs_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One place for the docs of many checks: making a new one takes longer than a check."""
-    return tmp_path_factory.mktemp("docs")
-
-
 @pytest.fixture
-def loads(app: App, source: ScriptedSource, docs_path: Path, clock: SetClock) -> Loads:
+def loads(loads: Loads, source: ScriptedSource, clock: SetClock) -> Loads:
     """A hospital whose one appointment was loaded half an hour ago."""
-    loads = Loads(app, source, docs_path)
     loads.run("r1")
     clock.advance(minutes=30)
     return loads
@@ -186,7 +176,7 @@ def test_a_load_that_is_held_tells_nobody_until_it_is_released(loads: Loads, sou
     with pytest.raises(LoadHeldError, match="told of 1 changes"):
         loads.run("r2")
     assert told(loads) == []
-    released = release_load(loads.app.database, run_id="r2", acceptor=loads.app.event_acceptor, clock=loads.app.clock)
+    released = loads.release("r2")
     assert released["announced"] == 1
     assert told(loads) == [("rescheduled", *instants(START, LATER))]
 

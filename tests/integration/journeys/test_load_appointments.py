@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from carenotify.app import App
 from carenotify.domain.appointment import Appointment, AppointmentStatus, Venue
 from carenotify.domain.event import ChangeEvent, EventType
 from carenotify.errors import LoadHeldError, NotFoundError, SourceAnswerError, SourceUnavailableError
@@ -17,7 +16,7 @@ from carenotify.journeys.close_load import close_load
 from carenotify.journeys.fetch_day import fetch_day
 from carenotify.journeys.fetch_missing import fetch_missing
 from carenotify.journeys.redrive_quarantine import redrive_quarantine
-from carenotify.journeys.release_load import discard_load, release_load
+from carenotify.journeys.release_load import discard_load
 from carenotify.journeys.start_load import start_load
 from carenotify.sources.base import Page, SourceContact
 from carenotify.storage.ingest_runs import read_run
@@ -31,19 +30,12 @@ AWAY = SourceUnavailableError("the patient API answered HTTP 503")
 
 
 @pytest.fixture
-def source() -> ScriptedSource:
-    return ScriptedSource()
-
-
-@pytest.fixture(scope="module")
-def docs_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One place for the docs of many checks: making a new one takes longer than a check."""
-    return tmp_path_factory.mktemp("docs")
-
-
-@pytest.fixture
-def loads(app: App, source: ScriptedSource, docs_path: Path) -> Loads:
-    return Loads(app, source, docs_path)
+def known(loads: Loads, source: ScriptedSource, clock: SetClock) -> Loads:
+    """A hospital whose one appointment, a1, was loaded half an hour ago."""
+    source.says(make_row("a1"))
+    loads.run("r1")
+    clock.advance(minutes=30)
+    return loads
 
 
 def event(loads: Loads, *, start: str, occurred_at: datetime) -> None:
@@ -110,14 +102,11 @@ def test_a_retried_day_replaces_its_own_rows_only(loads: Loads, source: Scripted
     assert loads.query("SELECT appointment_id FROM staging_appointments ORDER BY 1") == [("a1",), ("b1",)]
 
 
-def test_a_changed_time_is_counted_and_taken_over(loads: Loads, source: ScriptedSource, clock: SetClock) -> None:
-    source.says(make_row("a1"))
-    loads.run("r1")
-    clock.advance(minutes=30)
+def test_a_changed_time_is_counted_and_taken_over(known: Loads, source: ScriptedSource) -> None:
     source.says(make_row("a1", start=LATER, end=None))
-    counts = loads.run("r2")
+    counts = known.run("r2")
     assert (counts["changed"], counts["unchanged"]) == (1, 0)
-    assert started(loads) == LATER
+    assert started(known) == LATER
 
 
 def test_a_lagging_page_does_not_undo_an_event(loads: Loads, source: ScriptedSource, clock: SetClock) -> None:
@@ -136,16 +125,13 @@ def test_a_lagging_page_does_not_undo_an_event(loads: Loads, source: ScriptedSou
     assert started(loads) == evening
 
 
-def test_an_answer_from_before_an_event_does_not_undo_it(loads: Loads, source: ScriptedSource, clock: SetClock) -> None:
-    source.says(make_row("a1"))
-    loads.run("r1")
-    clock.advance(minutes=30)
+def test_an_answer_from_before_an_event_does_not_undo_it(known: Loads, source: ScriptedSource, clock: SetClock) -> None:
     source.says(make_row("a1", start="2026-11-27T12:00:00+01:00", end=None))
-    loads.fetch("r2")
-    event(loads, start=LATER, occurred_at=clock() + timedelta(seconds=1))
-    loads.check("r2")
-    assert loads.load("r2")["stale"] == 1
-    assert started(loads) == LATER
+    known.fetch("r2")
+    event(known, start=LATER, occurred_at=clock() + timedelta(seconds=1))
+    known.check("r2")
+    assert known.load("r2")["stale"] == 1
+    assert started(known) == LATER
 
 
 def test_an_older_load_that_ends_later_changes_nothing(loads: Loads, source: ScriptedSource, clock: SetClock) -> None:
@@ -160,15 +146,10 @@ def test_an_older_load_that_ends_later_changes_nothing(loads: Loads, source: Scr
     assert loads.snapshot() == before
 
 
-def test_a_renamed_building_is_no_change_but_its_new_name_is_told(
-    loads: Loads, source: ScriptedSource, clock: SetClock
-) -> None:
-    source.says(make_row("a1"))
-    loads.run("r1")
-    clock.advance(minutes=30)
+def test_a_renamed_building_is_no_change_but_its_new_name_is_told(known: Loads, source: ScriptedSource) -> None:
     source.says(make_row("a1", venue="Haus B"))
-    assert loads.run("r2")["changed"] == 0
-    assert loads.stored()[1] == "Haus B"
+    assert known.run("r2")["changed"] == 0
+    assert known.stored()[1] == "Haus B"
 
 
 def test_too_many_changes_hold_the_load_before_anything_is_written(
@@ -186,7 +167,7 @@ def test_too_many_changes_hold_the_load_before_anything_is_written(
     assert loads.snapshot() == before
     with pytest.raises(LoadHeldError, match="is held"):
         loads.load("r2")
-    assert release_load(loads.app.database, run_id="r2", acceptor=loads.app.event_acceptor, clock=clock)["changed"] == 3
+    assert loads.release("r2")["changed"] == 3
     assert started(loads) == LATER
 
 
@@ -206,42 +187,36 @@ def test_check_ins_hold_no_load_since_nobody_is_told_of_them(
 
 
 def test_a_held_load_that_is_released_late_does_not_undo_a_newer_one(
-    loads: Loads, source: ScriptedSource, clock: SetClock
+    known: Loads, source: ScriptedSource, clock: SetClock
 ) -> None:
-    source.says(make_row("a1"))
-    loads.run("r1")
-    clock.advance(minutes=30)
     source.says(make_row("a1", start=LATER, end=None))
-    loads.max_changes = 0
+    known.max_changes = 0
     with pytest.raises(LoadHeldError):
-        loads.run("mad")
+        known.run("mad")
     clock.advance(minutes=30)
     source.says(make_row("a1"))
-    assert loads.run("sane")["unchanged"] == 1
-    before = loads.snapshot()
-    assert release_load(loads.app.database, run_id="mad", acceptor=loads.app.event_acceptor, clock=clock)["stale"] == 1
-    assert loads.snapshot() == before
+    assert known.run("sane")["unchanged"] == 1
+    before = known.snapshot()
+    assert known.release("mad")["stale"] == 1
+    assert known.snapshot() == before
 
 
 def test_a_load_with_too_many_bad_rows_is_held_and_the_last_good_copy_stays(
-    loads: Loads, source: ScriptedSource, clock: SetClock
+    known: Loads, source: ScriptedSource, clock: SetClock
 ) -> None:
-    source.says(make_row("a1"))
-    loads.run("r1")
-    before = loads.snapshot()
-    clock.advance(minutes=30)
+    before = known.snapshot()
     source.says(make_row("a1", start="27.11.2026 10:00"), make_row("a2", start="27.11.2026 11:00"), make_row("a3"))
     with pytest.raises(
         LoadHeldError, match=r"2 of 3 rows broke a rule \(66.7%, the limit is 50.0%\): start_has_offset"
     ):
-        loads.run("r2")
-    assert loads.snapshot() == before
-    with loads.app.database.transaction() as transaction:
+        known.run("r2")
+    assert known.snapshot() == before
+    with known.app.database.transaction() as transaction:
         run = read_run(transaction, "r2")
     assert (run.status, run.counts["rejected"]) == ("held", 2)
     assert "start_has_offset 2" in (run.reason or "")
-    release_load(loads.app.database, run_id="r2", acceptor=loads.app.event_acceptor, clock=clock)
-    assert loads.query("SELECT id FROM appointments ORDER BY id") == [("a1",), ("a3",)]
+    known.release("r2")
+    assert known.query("SELECT id FROM appointments ORDER BY id") == [("a1",), ("a3",)]
 
 
 def test_a_load_whose_addresses_are_all_broken_is_held(loads: Loads, source: ScriptedSource) -> None:
@@ -266,16 +241,16 @@ def test_a_held_load_can_be_thrown_away(loads: Loads, source: ScriptedSource, cl
     discard_load(loads.app.database, run_id="r1", clock=clock)
     assert loads.query("SELECT count(*) FROM staging_appointments") == [(0,)]
     with pytest.raises(LoadHeldError, match="is discarded"):
-        release_load(loads.app.database, run_id="r1", acceptor=loads.app.event_acceptor, clock=clock)
+        loads.release("r1")
 
 
 def test_only_a_held_load_can_be_released(loads: Loads, source: ScriptedSource, clock: SetClock) -> None:
     with pytest.raises(NotFoundError):
-        release_load(loads.app.database, run_id="nobody", acceptor=loads.app.event_acceptor, clock=clock)
+        loads.release("nobody")
     source.says(make_row())
     loads.run("r1")
     with pytest.raises(LoadHeldError, match="only a load that is held"):
-        release_load(loads.app.database, run_id="r1", acceptor=loads.app.event_acceptor, clock=clock)
+        loads.release("r1")
 
 
 def test_a_load_that_was_not_checked_is_not_loaded(loads: Loads, source: ScriptedSource) -> None:
@@ -301,30 +276,22 @@ def test_a_row_that_left_the_answer_is_asked_for_before_it_is_believed_gone(
     assert source.asked == ["a2"]
 
 
-def test_a_row_moved_beyond_the_horizon_is_loaded_as_it_stands_now(
-    loads: Loads, source: ScriptedSource, clock: SetClock
-) -> None:
-    source.says(make_row("a1"))
-    loads.run("r1")
-    clock.advance(minutes=30)
+def test_a_row_moved_beyond_the_horizon_is_loaded_as_it_stands_now(known: Loads, source: ScriptedSource) -> None:
     source.says()
     source.by_id["a1"] = make_row("a1", start="2027-01-15T10:00:00+01:00", end=None)
-    counts = loads.run("r2")
+    counts = known.run("r2")
     assert (counts["gone"], counts["changed"]) == (0, 1)
-    assert loads.stored()[0] == date(2027, 1, 15)
+    assert known.stored()[0] == date(2027, 1, 15)
 
 
 def test_a_missing_row_that_cannot_be_asked_for_stays_as_it_was(
-    loads: Loads, source: ScriptedSource, clock: SetClock
+    known: Loads, source: ScriptedSource, clock: SetClock
 ) -> None:
-    source.says(make_row("a1"))
-    loads.run("r1")
-    clock.advance(minutes=30)
     source.says()
     source.by_id["a1"] = AWAY
-    assert loads.run("r2")["changed"] == 0
-    assert loads.stored()[2] == "booked"
-    assert close_load(loads.app.database, run_id="r2", clock=clock) == [
+    assert known.run("r2")["changed"] == 0
+    assert known.stored()[2] == "booked"
+    assert close_load(known.app.database, run_id="r2", clock=clock) == [
         "1 appointments did not come and could not be asked for; they stay as known"
     ]
 
@@ -346,7 +313,7 @@ def test_a_load_that_lost_most_of_what_is_known_is_held_and_can_be_released(
     with pytest.raises(LoadHeldError, match="27 of 52 appointments that are known ahead on the fetched days did not"):
         loads.run("less than half")
     assert loads.query("SELECT count(*) FROM appointments WHERE status = 'booked'") == [(52,)]
-    release_load(loads.app.database, run_id="less than half", acceptor=loads.app.event_acceptor, clock=clock)
+    loads.release("less than half")
     assert loads.query("SELECT count(*) FROM appointments WHERE status = 'booked'") == [(25,)]
 
 
@@ -464,29 +431,21 @@ def test_changes_are_asked_for_since_the_start_of_the_last_good_load(
     assert loads.stored("far")[0] == date(2027, 3, 1)
 
 
-def test_a_cancellation_that_lost_its_start_cancels_the_known_appointment(
-    loads: Loads, source: ScriptedSource, clock: SetClock
-) -> None:
-    source.says(make_row("a1"))
-    loads.run("r1")
-    clock.advance(minutes=30)
+def test_a_cancellation_that_lost_its_start_cancels_the_known_appointment(known: Loads, source: ScriptedSource) -> None:
     source.updates = [Page((make_row("a1", status="cancelled", start=None, end=None),))]
     source.says()
-    counts = loads.run("r2")
+    counts = known.run("r2")
     assert (counts["changed"], counts["rejected"]) == (1, 0)
-    assert loads.stored() == (DAY, "Building 2, room 12", "cancelled")
+    assert known.stored() == (DAY, "Building 2, room 12", "cancelled")
 
 
 def test_a_cancellation_that_lost_its_place_and_end_cancels_the_known_appointment(
-    loads: Loads, source: ScriptedSource, clock: SetClock
+    known: Loads, source: ScriptedSource
 ) -> None:
-    source.says(make_row("a1"))
-    loads.run("r1")
-    clock.advance(minutes=30)
     source.says(make_row("a1", status="cancelled", venue=None, location_id=None, end="never"))
-    counts = loads.run("r2")
+    counts = known.run("r2")
     assert (counts["changed"], counts["rejected"], counts["to_announce"]) == (1, 0, 1)
-    assert loads.stored() == (DAY, "Building 2, room 12", "cancelled")
+    assert known.stored() == (DAY, "Building 2, room 12", "cancelled")
 
 
 def test_nobody_is_reminded_of_what_a_newer_row_in_quarantine_may_have_changed(
@@ -512,16 +471,11 @@ def test_nobody_is_reminded_of_what_a_newer_row_in_quarantine_may_have_changed(
     assert planner.plan(REMINDER_DAY).planned == 2
 
 
-def test_what_a_held_load_rejected_keeps_nobody_from_being_reminded(
-    loads: Loads, source: ScriptedSource, clock: SetClock
-) -> None:
-    source.says(make_row("a1"))
-    loads.run("r1")
-    clock.advance(minutes=30)
+def test_what_a_held_load_rejected_keeps_nobody_from_being_reminded(known: Loads, source: ScriptedSource) -> None:
     source.says(make_row("a1", start="27.11.2026 10:00"))
     with pytest.raises(LoadHeldError):
-        loads.run("r2")
-    assert loads.app.reminder_planner.plan(REMINDER_DAY).planned == 2
+        known.run("r2")
+    assert known.app.reminder_planner.plan(REMINDER_DAY).planned == 2
 
 
 def test_a_proposal_without_a_time_is_neither_bad_nor_loaded(loads: Loads, source: ScriptedSource) -> None:
