@@ -9,7 +9,7 @@ from carenotify.domain.kinds import KINDS
 
 HOUR = timedelta(hours=1)
 # What finds the hour full is looked at again after so long; its window closes as ever.
-LATER = timedelta(minutes=5)
+LATER = timedelta(minutes=15)
 URGENT_KINDS = tuple(sorted(kind.name for kind in KINDS.values() if kind.urgent))
 
 

@@ -77,6 +77,7 @@ judged AS MATERIALIZED (
                    SELECT FROM notification_appointments l
                    LEFT JOIN appointments a ON a.id = l.appointment_id
                    WHERE l.notification_id = n.id AND a.content_hash IS DISTINCT FROM l.content_hash
+                   OFFSET 0  -- each row for itself: else some plans hash every appointment that there is, each time
                ) THEN 'appointment_changed'
                WHEN (
                    SELECT max(a.start_at) <= %(now)s
@@ -97,7 +98,8 @@ judged AS MATERIALIZED (
                    SELECT count(*) FROM (
                        SELECT FROM notifications s
                        WHERE s.patient_id = ANY(person.ids)
-                         AND s.created_at > %(now)s - interval '31 days'
+                         -- So far the index is read; what was planned long ahead is counted with its like.
+                         AND s.created_at > n.created_at - interval '1 day'
                          AND (
                              s.status = 'sending'
                              OR s.status IN ('sent', 'delivered', 'bounced') AND s.finished_at > %(hour_ago)s

@@ -74,7 +74,7 @@ def test_what_is_beyond_the_hours_number_waits_without_spending_an_attempt(hourl
     assert deliver(hourly, due(hospital, NOON))["rate_limited"] == 3
     assert (
         hospital.query("SELECT status, reason, attempts, due_at, finished_at FROM notifications ORDER BY id")[5:]
-        == [("pending", "rate_limited", 0, NOON + timedelta(minutes=5), None)] * 3
+        == [("pending", "rate_limited", 0, NOON + timedelta(minutes=15), None)] * 3
     )
     assert hospital.statuses() == Counter(sent=5, pending=3)
 
@@ -86,7 +86,7 @@ def test_it_goes_when_the_hour_has_room_again(hourly: App, clock: SetClock) -> N
     deliver(hourly, due(hospital, clock.now))
     clock.advance(minutes=59)
     assert deliver(hourly, due(hospital, clock.now))["rate_limited"] == 3
-    clock.advance(minutes=5)
+    clock.advance(minutes=15)
     assert deliver(hourly, due(hospital, clock.now)) == Counter()
     assert hospital.statuses() == Counter(sent=8)
 
