@@ -1,6 +1,6 @@
 """What providers said of notifications: kept once each, and applied to the rows that they are about.
 
-Receipts are locked before notifications, and each in the order of their ids.
+Receipts are locked before notifications, and notifications in the order of their ids.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ SELECT r.id, r.notification_id, r.provider, r.provider_message_id, r.provider_st
 FROM receipts r
 WHERE r.applied_at IS NULL
   AND EXISTS (SELECT FROM notifications n WHERE n.id = r.notification_id AND n.status <> 'sending')
-ORDER BY r.id
+ORDER BY r.received_at
 LIMIT %(limit)s
 FOR UPDATE SKIP LOCKED
 """
@@ -72,7 +72,8 @@ moved AS (
             WHEN n.provider_message_id = s.provider_message_id THEN COALESCE(n.sent_to, s.sent_to)
             ELSE COALESCE(s.sent_to, n.sent_to)
         END,
-        finished_at = COALESCE(n.finished_at, %(now)s), publish_until = NULL
+        finished_at = COALESCE(n.finished_at, %(now)s), publish_until = NULL,
+        followed_up_at = NULL  -- what was decided before this was known
     FROM said s
     WHERE n.id = s.id
     RETURNING n.id, n.status, n.reason, n.error_code, n.attempts

@@ -1,8 +1,8 @@
 """Random interleavings of everybody who touches a notification, on real PostgreSQL.
 
-Publishers, brokers that repeat and lose messages, workers that send, hang and die, relays, pauses and the clock take
-turns in any order. Whatever they do: only legal moves, nobody sends what another may have sent without a mark, and in
-the end every notification is final.
+Publishers, brokers that repeat and lose messages, workers that send, hang and die, relays, providers that tell what
+became of messages, pauses and the clock take turns in any order. Whatever they do: only legal moves, nobody sends what
+another may have sent without a mark, or what a provider was heard to have, and in the end every notification is final.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from carenotify.app import App
+from carenotify.channels.sms.twilio_receipts import receipt_of
 from carenotify.domain import delivery
 from carenotify.domain.delivery import Attempt, Outcome
 from carenotify.domain.notification import FINAL, Channel, Lane, Status, can_move
@@ -27,6 +28,7 @@ from carenotify.errors import (
     OptedOutError,
     TemporaryDeliveryError,
     ThrottledError,
+    UnconfirmedDeliveryError,
 )
 from carenotify.journeys.relay_due import GRACE
 from carenotify.storage import claims, outbox, pauses
@@ -45,6 +47,7 @@ answers: st.SearchStrategy[Said] = st.sampled_from(
         None,
         None,
         TemporaryDeliveryError("500"),
+        UnconfirmedDeliveryError("connection-cut"),
         TemporaryDeliveryError("503", retry_after=timedelta(seconds=40)),
         ThrottledError("429"),
         AddressRejectedError("21211"),
@@ -54,13 +57,18 @@ answers: st.SearchStrategy[Said] = st.sampled_from(
 
 
 class Life:
-    """One lane of a few reminders. `sends` is what a provider saw of each, by claim, since the last known result."""
+    """One lane of a few reminders. `sends` is what a provider saw of each, by claim, since the last known result.
+
+    `taken` are those that the provider has, and tells of; `heard` those of which we have applied that.
+    """
 
     def __init__(self, app: App, hospital: Hospital, clock: SetClock) -> None:
         self.app = app
         self.hospital = hospital
         self.clock = clock
         self.sends: dict[UUID, list[UUID]] = {}
+        self.taken: list[UUID] = []
+        self.heard: set[UUID] = set()
         self.messages: list[UUID] = []
         self.leases: list[tuple[datetime, list[LeasedRow]]] = []
         self.unmarked: list[tuple[datetime, list[UUID]]] = []
@@ -70,7 +78,9 @@ class Life:
 
     def plan(self, attempts: int) -> None:
         self.clock.now = NOON
-        self.act(lambda transaction: transaction.execute("TRUNCATE notifications, suppressions, pauses CASCADE"))
+        self.act(
+            lambda transaction: transaction.execute("TRUNCATE notifications, suppressions, pauses, receipts CASCADE")
+        )
         self.app.reminder_planner.plan(NOON.date())
         self.hospital.query("UPDATE notifications SET attempts = %s RETURNING 1", attempts)
         self.seen = {row[0]: Status(row[1]) for row in self.hospital.query("SELECT id, status FROM notifications")}
@@ -149,6 +159,8 @@ class Life:
         if self.clock.now >= claim.claimed_until:
             return  # as Deliverer.send does: the lease ran out before its turn came
         self.note_send(claim)
+        if said is None or isinstance(said, UnconfirmedDeliveryError):
+            self.taken.append(claim.notification_id)
         attempt = Attempt(claim.notification_id, claim.token, claim.attempt, "paper")
         if said is None:
             self.results.append(delivery.accepted(attempt, "id", to="+491510000000"))
@@ -158,6 +170,7 @@ class Life:
     def note_send(self, claim: Claim) -> None:
         """Somebody else's send of which nothing is recorded may have got through: this one has to be marked."""
         identity = claim.notification_id
+        assert identity not in self.heard, "sent again although the provider was heard to have it"
         others = [token for token in self.sends.get(identity, []) if token != claim.token]
         if others:
             [(marked,)] = self.hospital.query("SELECT possible_duplicate FROM notifications WHERE id = %s", identity)
@@ -185,6 +198,24 @@ class Life:
     def forget_messages(self) -> None:
         """The broker loses its disk."""
         self.messages = []
+
+    # --- receipts ----------------------------------------------------------------------------
+
+    def provider_tells(self, word: str, which: int) -> None:
+        """Of any message that it has, at any time, and again."""
+        if self.taken:
+            identity = self.taken[which % len(self.taken)]
+            self.app.receipt_recorder.record([receipt_of(identity, f"id-{identity}", word=word, code=None)])
+            self.hear()
+
+    def hear_waiting(self) -> None:
+        self.app.receipt_recorder.apply_waiting()
+        self.hear()
+
+    def hear(self) -> None:
+        self.watch()
+        applied = self.hospital.query("SELECT notification_id FROM receipts WHERE applied_at IS NOT NULL")
+        self.heard |= {identity for (identity,) in applied}
 
     # --- everybody else ----------------------------------------------------------------------
 
@@ -249,7 +280,9 @@ class Life:
                 self.send(said=None, which=0)
             if self.results:
                 self.record()
+            self.hear_waiting()
             if all(status in FINAL for status in self.seen.values()):
+                assert self.hospital.query("SELECT count(*) FROM receipts WHERE applied_at IS NULL") == [(0,)]
                 return
         pytest.fail(f"still not final: {self.seen}")
 
@@ -266,6 +299,8 @@ MOVES: list[st.SearchStrategy[tuple[str, dict[str, Any]]]] = [
         "send": {"said": answers, "which": ONE_TO_ALL},
         "record": {},
         "worker_dies": {},
+        "provider_tells": {"word": st.sampled_from(["sent", "delivered", "undelivered"]), "which": ONE_TO_ALL},
+        "hear_waiting": {},
         "stand_still": {},
         "forget_messages": {},
         "sweep": {},
