@@ -23,6 +23,7 @@ from carenotify.api.routes.inbound import inbound
 from carenotify.api.routes.keys import keys
 from carenotify.api.routes.notifications import notifications
 from carenotify.api.routes.pauses import pausing
+from carenotify.api.routes.providers import providers
 from carenotify.api.routes.receipts import receipts
 from carenotify.api.routes.reports import reports
 from carenotify.api.wiring import Wiring, wire
@@ -38,6 +39,7 @@ _BLUEPRINTS = (
     notifications,
     dead_letters,
     pausing,
+    providers,
     keys,
     reports,
     data_docs,

@@ -11,6 +11,7 @@ from carenotify.cli.delivery import pause, publish_due, resume
 from carenotify.cli.keys import keys
 from carenotify.cli.loads import ingest, quarantine
 from carenotify.cli.preferences import preferences
+from carenotify.cli.providers import providers
 from carenotify.cli.reminders import remind, report
 from carenotify.cli.setup import migrate
 from carenotify.errors import CarenotifyError
@@ -47,6 +48,7 @@ for command in (
     pause,
     resume,
     preferences,
+    providers,
     report,
     keys,
     dead_letters,

@@ -16,6 +16,7 @@ import click
 from carenotify.app import App, build_app
 from carenotify.domain.notification import Channel
 from carenotify.errors import CarenotifyError, SettingsError
+from carenotify.journeys.list_providers import Standing, standing
 from carenotify.logs import configure_logging, place_of
 from carenotify.worker.channel_worker import ChannelWorker
 from carenotify.worker.health import HealthServer
@@ -130,6 +131,12 @@ def _receipt_loops(app: App, channels: Sequence[Channel]) -> list[Periodic]:
     ]
 
 
+def _standings(app: App, channels: Sequence[Channel]) -> list[Standing]:
+    """How the providers stand, as far as this process knows: no database is asked."""
+    names = ((channel, name) for channel in channels for name in app.provider_names[channel])
+    return [standing(channel, name, app.provider_chooser.breaker(name)) for channel, name in names]
+
+
 def _run(app: App, workers: Sequence[ChannelWorker], *, health_host: str, health_port: int, relay: bool) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -140,7 +147,8 @@ def _run(app: App, workers: Sequence[ChannelWorker], *, health_host: str, health
         return connected and app.database.answers(timeout_seconds=_DATABASE_SECONDS)
 
     def state() -> dict[str, Any]:
-        return {"channels": {worker.channel.value: dict(worker.counts) for worker in workers}}
+        channels = {worker.channel.value: dict(worker.counts) for worker in workers}
+        return {"channels": channels, "providers": _standings(app, [worker.channel for worker in workers])}
 
     health = _health_server(health_host, health_port, ready=ready, state=state)
     health.start()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from desk import BASE, Desk
 from flask.testing import FlaskClient
@@ -55,6 +57,26 @@ def test_a_report_counts_and_names_nobody_to_those_who_may_not_read(desk: Desk, 
     full = desk.call("GET", "/reports/delivery", scopes={Scope.NOTIFICATIONS_READ}).get_json()
     assert full["notification_ids"].keys() == ids
     assert {**full, "notification_ids": None} == report
+
+
+def test_providers_are_told_in_their_order_with_what_is_down(desk: Desk, hospital: Hospital) -> None:
+    hospital.query(
+        "INSERT INTO provider_states VALUES ('twilio', 'open', 5, 0, %s, %s, '20003') RETURNING 1",
+        NOON + timedelta(seconds=60),
+        NOON,
+    )
+    told = desk.call("GET", "/providers", scopes={Scope.NOTIFICATIONS_READ_MASKED}).get_json()["providers"]
+    assert told == [
+        {"channel": "email", "provider": "smtp", "state": "closed", "since": None, "retry_at": None, "last_code": None},
+        {
+            "channel": "sms",
+            "provider": "twilio",
+            "state": "open",
+            "since": "2026-11-24T08:30:00Z",
+            "retry_at": "2026-11-24T08:31:00Z",
+            "last_code": "20003",
+        },
+    ]
 
 
 def test_a_made_key_is_told_once_works_and_ends(desk: Desk) -> None:

@@ -238,6 +238,25 @@ def test_a_pause_keeps_who_asked_for_it(run: Run, hospital: Hospital) -> None:
     assert by
 
 
+def test_the_providers_are_shown_in_their_order_with_what_is_down(run: Run, hospital: Hospital) -> None:
+    hospital.query(
+        "INSERT INTO provider_states VALUES ('twilio', 'open', 5, 0, %s, %s, '20003') RETURNING 1",
+        datetime(2026, 11, 24, 8, 31, tzinfo=ZoneInfo("UTC")),
+        datetime(2026, 11, 24, 8, 30, tzinfo=ZoneInfo("UTC")),
+    )
+    shown = run("providers").output
+    mail, text = (line for line in shown.splitlines() if "smtp" in line or "twilio" in line)
+    assert "closed" in mail
+    assert [cell.strip() for cell in text.strip("│").split("│")] == [
+        "sms",
+        "twilio",
+        "open",
+        "2026-11-24 09:30:00",
+        "2026-11-24 09:31:00",
+        "20003",
+    ]
+
+
 def test_an_unknown_channel_is_a_usage_error(run: Run) -> None:
     result = run("pause", "--channel", "fax")
     assert result.exit_code == 2

@@ -160,7 +160,10 @@ def test_a_worker_without_a_broker_runs_and_is_not_ready(app: App, settings: dic
     away = settings | {"CARENOTIFY_BROKER_URL": "amqp://someone:hush-hush@127.0.0.1:9/"}
     with running_worker(away, tmp_path / "log") as worker:
         wait_for(lambda: worker.ask("/health")[0] == 200)
-        assert worker.ask("/ready") == (503, {"ready": False, "channels": {"email": {}, "sms": {}}})
+        status, told = worker.ask("/ready")
+        assert (status, told["ready"], told["channels"]) == (503, False, {"email": {}, "sms": {}})
+        standings = [(one["channel"], one["provider"], one["state"]) for one in told["providers"]]  # type: ignore[attr-defined]
+        assert standings == [("email", "smtp", "closed"), ("sms", "twilio", "closed")]
         wait_for(lambda: "RabbitMQ at 127.0.0.1:9 cannot be used" in worker.log)
         assert "Traceback" not in worker.log
         assert "hush-hush" not in worker.log
