@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from carenotify import errors
 from carenotify.domain import delivery
+from carenotify.domain.breaker import verdict_on
 from carenotify.domain.delivery import Attempt, Outcome
 from carenotify.domain.notification import Status, can_move
 from carenotify.errors import (
@@ -120,6 +121,33 @@ def test_every_outcome_of_a_send_says_which_address_was_tried(error: type[Delive
     assert refused(error("x"), number).sent_to == TO
     assert delivery.accepted(attempt(number), "SM1", to=TO).sent_to == TO
     assert delivery.given_up(attempt(number), Status.SUPPRESSED, "no_usable_address").sent_to is None
+
+
+@pytest.mark.parametrize(
+    ("error", "attempts", "reason"),
+    [(TemporaryDeliveryError("503"), 2, "provider_down"), (UnconfirmedDeliveryError("timeout"), 3, "temporary")],
+)
+def test_a_free_trial_costs_an_attempt_only_when_the_message_may_have_been_taken(
+    error: DeliveryError, attempts: int, reason: str
+) -> None:
+    trial = Attempt(UUID(int=7), UUID(int=8), 3, "twilio", trial=True, free=True)
+    outcome = delivery.refused(trial, error, to=TO, now=NOW)
+    assert (outcome.status, outcome.attempts, outcome.reason) == (Status.PENDING, attempts, reason)
+    assert outcome.trial
+
+
+@pytest.mark.parametrize("error", [None, *EVERY_ERROR])
+def test_every_answer_says_something_of_the_provider_and_what_was_not_tried_says_nothing(
+    error: type[DeliveryError] | None,
+) -> None:
+    answered = refused(error("x")) if error else delivery.accepted(attempt(), "SM1", to=TO)
+    assert answered.verdict is verdict_on(error("x") if error else None)
+    for untried in (
+        delivery.no_provider(attempt(3), due_at=NOW),
+        delivery.put_back(attempt(3), now=NOW),
+        delivery.given_up(attempt(3), Status.SUPPRESSED, "no_usable_address"),
+    ):
+        assert (untried.verdict, untried.provider, untried.attempts) == (None, None, 2)
 
 
 @given(st.sampled_from(EVERY_ERROR), st.integers(1, 6))
