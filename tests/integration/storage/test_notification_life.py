@@ -192,6 +192,18 @@ class Life:
         for identity in done:
             self.sends[identity] = []  # what became of it is known: another attempt repeats nothing
 
+    def work(self, said: Said, ends: str) -> None:
+        """All at once what seldom comes about by chance: one message published, claimed, sent, and recorded or not."""
+        self.publish_everything()
+        self.claim(number=1, acknowledged=True)
+        self.send(said, which=0)
+        if ends == "is recorded":
+            self.record()
+        elif ends == "is lost":
+            self.worker_dies()
+            self.clock.advance(seconds=46)
+            self.sweep()
+
     def worker_dies(self) -> None:
         self.held, self.results = [], []
 
@@ -298,6 +310,7 @@ MOVES: list[st.SearchStrategy[tuple[str, dict[str, Any]]]] = [
         "claim": {"number": ONE_TO_ALL, "acknowledged": st.booleans()},
         "send": {"said": answers, "which": ONE_TO_ALL},
         "record": {},
+        "work": {"said": answers, "ends": st.sampled_from(["is recorded", "is lost", "hangs"])},
         "worker_dies": {},
         "provider_tells": {"word": st.sampled_from(["sent", "delivered", "undelivered"]), "which": ONE_TO_ALL},
         "hear_waiting": {},
