@@ -95,9 +95,10 @@ def show(report: Mapping[str, Any], settings: Mapping[str, str], file: Path) -> 
         say(f"  {name.replace('_', ' '):<30}{report[name]:>8}")
     if report["sent_before_this_sandbox"]:
         say(f"  {'received by an earlier sandbox':<30}{report['sent_before_this_sandbox']:>8}")
-    for name in ("by_channel", "by_status", "skipped"):
-        for key, number in sorted(report[name].items()):
-            say(f"  {name.removeprefix('by_') + ': ' + key:<30}{number:>8}")
+    say(f"  {'fallbacks':<30}{report.get('fallbacks', 0):>8}")
+    for name in ("by_channel", "by_status", "skipped", "receipts", "suppressions", "dead_letters"):
+        for key, number in sorted(report.get(name, {}).items()):
+            say(f"  {name.removeprefix('by_').replace('_', ' ') + ': ' + key:<30}{number:>8}")
     if report["reached_share"] is not None:
         say(f"  {'reached':<30}{report['reached_share']:>8.2%}")
     for label, part, whole in _REACHED:

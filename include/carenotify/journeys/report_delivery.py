@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from datetime import date, timedelta
 
 from pydantic import BaseModel, ConfigDict
@@ -11,16 +12,21 @@ from carenotify.config import Settings
 from carenotify.domain.window import day_bounds
 from carenotify.storage import delivery_report
 from carenotify.storage.database import Database
-from carenotify.storage.delivery_report import ReportedDay
+from carenotify.storage.delivery_report import ReminderRow, ReportedDay
 
 
 class DeliveryReport(BaseModel):
     """Due: what the day's plan should tell, once skips with a reason are taken away, whether it did or not.
 
-    Reached: told by at least one notification that was taken. `untold`: patient-days with an appointment that neither a
-    notification nor a reason accounts for; it should be 0 once the plan was made. `notification_ids` says of each
-    notification its channel, status, patient and the appointments' day, so that receivers can be compared with it; it
-    is null for callers who may not read notifications. `reached_share` is null when nobody was due.
+    Reached: told by at least one notification, fallbacks included, that was taken and neither failed nor bounced
+    afterwards; `reached_by_channel` counts patient-days too, one that was reached on both channels twice. `fallbacks`
+    took the place of another notification. `suppressions`, `receipts` and `dead_letters` are those of the day, whatever
+    they are about, by reason, by what they say, and by what became of them.
+
+    `untold`: patient-days with an appointment that neither a notification nor a reason accounts for; it should be 0
+    once the plan was made. `notification_ids` says of each notification its channel, status, patient and the
+    appointments' day, so that receivers can be compared with it; it is null for callers who may not read notifications.
+    `reached_share` is null when nobody was due.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -33,10 +39,15 @@ class DeliveryReport(BaseModel):
     appointments_untold: int
     reached_share: float | None
     notifications: int
+    reached_by_channel: dict[str, int]
     by_channel: dict[str, int]
     by_status: dict[str, int]
     by_reason: dict[str, int]
+    fallbacks: int
     possible_duplicates: int
+    suppressions: dict[str, int]
+    receipts: dict[str, int]
+    dead_letters: dict[str, int]
     skipped: dict[str, int]
     quarantined: int
     addresses_left_out: int
@@ -50,7 +61,11 @@ def report_delivery(day: date, *, database: Database, settings: Settings) -> Del
         due = delivery_report.due(transaction, reported)
         rows = delivery_report.notifications(transaction, reported)
         skipped = delivery_report.skipped(transaction, day)
-        rejected, left_out = delivery_report.quarantined(transaction, since=reported.since, until=reported.until)
+        since, until = reported.since, reported.until
+        rejected, left_out = delivery_report.quarantined(transaction, since=since, until=until)
+        suppressions = delivery_report.suppressions(transaction, since=since, until=until)
+        receipts = delivery_report.receipts(transaction, since=since, until=until)
+        dead_letters = delivery_report.dead_letters(transaction, since=since, until=until)
     return DeliveryReport(
         day=day.isoformat(),
         appointments_due=due.appointments,
@@ -60,10 +75,15 @@ def report_delivery(day: date, *, database: Database, settings: Settings) -> Del
         appointments_untold=due.appointments_untold,
         reached_share=due.patient_days_reached / due.patient_days if due.patient_days else None,
         notifications=len(rows),
+        reached_by_channel=_reached_by_channel(rows),
         by_channel=dict(Counter(row.channel for row in rows)),
         by_status=dict(Counter(row.status for row in rows)),
         by_reason=dict(Counter(row.reason for row in rows if row.reason is not None)),
+        fallbacks=sum(row.fallback_of is not None for row in rows),
         possible_duplicates=sum(row.possible_duplicate for row in rows),
+        suppressions=suppressions,
+        receipts=receipts,
+        dead_letters=dead_letters,
         skipped=skipped,
         quarantined=rejected,
         addresses_left_out=left_out,
@@ -77,6 +97,11 @@ def report_delivery(day: date, *, database: Database, settings: Settings) -> Del
             for row in rows
         },
     )
+
+
+def _reached_by_channel(rows: Iterable[ReminderRow]) -> dict[str, int]:
+    reached = {(row.channel, row.patient_id, row.appointment_day) for row in rows if row.reached}
+    return dict(Counter(channel for channel, _, _ in reached))
 
 
 def _reported(day: date, settings: Settings) -> ReportedDay:

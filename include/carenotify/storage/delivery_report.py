@@ -9,12 +9,15 @@ from uuid import UUID
 from carenotify.domain.schedule import REASONS_OF_APPOINTMENTS
 from carenotify.storage.database import Transaction
 
+# The receiver took it, and no receipt says that it did not arrive. Whoever complains of a message has it as well.
+_REACHED = "(n.status IN ('sent', 'delivered') OR n.status = 'unsubscribed' AND COALESCE(n.reason, '') = 'complaint')"
+
 # Untold is found from the appointments, not from what was planned, so that one that the plan overlooked shows: booked
 # before the window closed, with no notification that tells it as it stands, and no reason for that.
-_DUE = """
+_DUE = f"""
 WITH told AS (
     SELECT l.appointment_id, n.patient_id, (a.start_at AT TIME ZONE %(timezone)s)::date AS appointment_day,
-           n.status IN ('sent', 'delivered') AS reached
+           {_REACHED} AS reached
     FROM notifications n
     JOIN notification_appointments l ON l.notification_id = n.id
     JOIN appointments a ON a.id = l.appointment_id
@@ -54,8 +57,8 @@ SELECT count(DISTINCT appointment_id),
 FROM due
 """
 
-_NOTIFICATIONS = """
-SELECT n.id, n.channel, n.status, n.reason, n.possible_duplicate, n.patient_id,
+_NOTIFICATIONS = f"""
+SELECT n.id, n.channel, n.status, n.reason, {_REACHED}, n.fallback_of, n.possible_duplicate, n.patient_id,
        (SELECT COALESCE(min(a.start_at AT TIME ZONE %(timezone)s)::date::text, '')
         FROM notification_appointments l
         JOIN appointments a ON a.id = l.appointment_id
@@ -68,6 +71,28 @@ ORDER BY n.id
 _SKIPPED = (
     "SELECT reason, sum(appointments)::int FROM reminder_skips WHERE day = %(day)s GROUP BY reason ORDER BY reason"
 )
+
+_SUPPRESSIONS = """
+SELECT reason, count(*) FROM suppressions
+WHERE created_at >= %(since)s AND created_at < %(until)s
+GROUP BY reason
+ORDER BY reason
+"""
+
+_RECEIPTS = """
+SELECT COALESCE(status, 'progress'), count(*) FROM receipts
+WHERE received_at >= %(since)s AND received_at < %(until)s
+GROUP BY 1
+ORDER BY 1
+"""
+
+# What is due again by itself needs nobody.
+_DEAD_LETTERS = """
+SELECT COALESCE(resolution, 'open'), count(*) FROM dead_letters
+WHERE created_at >= %(since)s AND created_at < %(until)s AND resolution IS DISTINCT FROM 'due_again'
+GROUP BY 1
+ORDER BY 1
+"""
 
 _QUARANTINED = """
 SELECT count(*) FILTER (WHERE rejected), count(*) FILTER (WHERE NOT rejected)
@@ -106,12 +131,17 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class ReminderRow:
-    """One reminder of the day; `appointment_day` (ISO 8601) is the day that it tells about."""
+    """One reminder of the day; `appointment_day` (ISO 8601) is the day that it tells about.
+
+    `fallback_of` is the one whose place it took.
+    """
 
     id: UUID
     channel: str
     status: str
     reason: str | None
+    reached: bool
+    fallback_of: UUID | None
     possible_duplicate: bool
     patient_id: str
     appointment_day: str
@@ -138,3 +168,18 @@ def quarantined(transaction: Transaction, *, since: datetime, until: datetime) -
     """Open quarantine rows of that time: rows that were rejected, and rows that only lost an address."""
     row = transaction.execute(_QUARANTINED, {"since": since, "until": until}).fetchone()
     return (0, 0) if row is None else (row[0], row[1])
+
+
+def suppressions(transaction: Transaction, *, since: datetime, until: datetime) -> dict[str, int]:
+    """Addresses that were put on the suppression list in that time, by reason."""
+    return dict(transaction.execute(_SUPPRESSIONS, {"since": since, "until": until}).fetchall())
+
+
+def receipts(transaction: Transaction, *, since: datetime, until: datetime) -> dict[str, int]:
+    """Receipts that came in that time, by what they say."""
+    return dict(transaction.execute(_RECEIPTS, {"since": since, "until": until}).fetchall())
+
+
+def dead_letters(transaction: Transaction, *, since: datetime, until: datetime) -> dict[str, int]:
+    """Dead letters of that time, by what became of them; `open` ones wait for a person."""
+    return dict(transaction.execute(_DEAD_LETTERS, {"since": since, "until": until}).fetchall())

@@ -15,8 +15,9 @@ from carenotify.app import App, build_app
 from carenotify.channels.base import OutgoingMessage
 from carenotify.domain.appointment import Appointment, AppointmentStatus, Venue
 from carenotify.domain.event import ChangeEvent, EventType
-from carenotify.domain.notification import Channel
+from carenotify.domain.notification import Channel, Status
 from carenotify.domain.patient import ContactPoint, Patient
+from carenotify.domain.receipt import Meaning, Receipt
 from carenotify.errors import (
     AddressRejectedError,
     DeadAddressError,
@@ -26,7 +27,7 @@ from carenotify.errors import (
     OptedOutError,
 )
 from carenotify.journeys.fall_back import FollowedUp
-from carenotify.storage import reminders
+from carenotify.storage import receipts, reminders
 from carenotify.storage.patients import address_indexes, seal_contact
 from tests.integration.ward import MAIL, MOBILE, NOON, Hospital, ScriptedProvider, SetClock, make_unreadable
 
@@ -488,6 +489,25 @@ def test_a_receipt_in_time_is_enough_and_mails_over_smtp_never_have_one(
     on_both.query("UPDATE notifications SET status = 'delivered' WHERE channel = 'sms' RETURNING 1")
     clock.advance(minutes=40)
     assert desk.app.fallback_sweeper.sweep() == NOTHING
+
+
+def test_what_had_nothing_to_follow_while_it_was_silent_is_decided_anew_when_a_receipt_says_that_it_failed(
+    desk: Desk, anna: Hospital, clock: SetClock
+) -> None:
+    index = desk.app.sealer.index(SECOND)
+    anna.query("INSERT INTO suppressions VALUES (%s, 'opted_out'), (%s, 'bounced') RETURNING 1", index, index)
+    anna.query("UPDATE preferences SET opted_out_channels = '{email}' RETURNING 1")
+    waits_for_receipts(desk.app, 30)
+    desk.plan()
+    desk.deliver()
+    clock.advance(minutes=30)
+    assert desk.app.fallback_sweeper.sweep().left == Counter(opted_out=1)
+    anna.query("UPDATE preferences SET opted_out_channels = '{}' RETURNING 1")
+    [(identity,)] = anna.query("SELECT id FROM notifications")
+    undelivered = Receipt(identity, "twilio", "SM1", "undelivered", "30003", Meaning(Status.FAILED, "carrier"))
+    with desk.app.database.transaction() as transaction:
+        receipts.move(transaction, [undelivered], sealer=desk.app.sealer, now=clock.now)
+    assert desk.app.fallback_sweeper.sweep().followed == Counter(email=1)
 
 
 # --- providers that are down -------------------------------------------------------------------

@@ -66,6 +66,60 @@ def test_a_bounce_reached_nobody_and_a_receipt_did(app: App, ward: Hospital) -> 
     assert report(app).patient_days_reached == 1
 
 
+def test_a_patient_day_is_reached_by_what_took_the_place_of_a_message_that_failed(app: App, ward: Hospital) -> None:
+    ward.query(
+        "UPDATE notifications SET status = 'failed', reason = 'message_rejected', finished_at = now() RETURNING 1"
+    )
+    assert report(app).patient_days_reached == 0
+    ward.query("DELETE FROM notifications WHERE patient_id = 'anna' AND channel = 'email' RETURNING 1")
+    app.fallback_sweeper.sweep()
+    ward.query("UPDATE notifications SET status = 'sent' WHERE fallback_of IS NOT NULL RETURNING 1")
+    told = report(app)
+    assert (told.patient_days_due, told.patient_days_reached, told.untold) == (2, 1, 0)
+    assert (told.fallbacks, told.by_channel, told.reached_by_channel) == (1, {"sms": 2, "email": 1}, {"email": 1})
+    assert (told.appointments_due, told.notifications, len(told.notification_ids or ())) == (3, 3, 3)
+
+
+def test_what_reaches_on_both_channels_counts_on_both_and_once_in_all(app: App, ward: Hospital) -> None:
+    ward.query("UPDATE notifications SET status = 'delivered' RETURNING 1")
+    told = report(app)
+    assert (told.patient_days_reached, told.reached_by_channel) == (2, {"sms": 2, "email": 1})
+
+
+def test_whoever_complains_of_a_message_has_it_and_whoever_said_stop_before_has_not(app: App, ward: Hospital) -> None:
+    ward.query(
+        "UPDATE notifications SET status = 'unsubscribed',"
+        " reason = CASE patient_id WHEN 'anna' THEN 'complaint' ELSE 'opted_out' END RETURNING 1"
+    )
+    assert report(app).patient_days_reached == 1
+
+
+def test_suppressions_receipts_and_dead_letters_of_the_day_are_counted(app: App, ward: Hospital) -> None:
+    yesterday = NOON - timedelta(days=1)
+    for number, (reason, at) in enumerate((("bounced", NOON), ("bounced", NOON), ("rejected", yesterday))):
+        ward.query("INSERT INTO suppressions VALUES (%s, %s, %s) RETURNING 1", bytes([number]), reason, at)
+    for word, status, at in (("delivered", "delivered", NOON), ("queued", None, NOON), ("failed", "failed", yesterday)):
+        ward.query(
+            "INSERT INTO receipts"
+            " (notification_id, provider, provider_message_id, provider_status, status, received_at)"
+            " VALUES (gen_random_uuid(), 'twilio', 'SM1', %s, %s, %s) RETURNING 1",
+            word,
+            status,
+            at,
+        )
+    for resolution in (None, "fallback", "fallback", "due_again"):
+        ward.query(
+            "INSERT INTO dead_letters (notification_id, reason, attempts, created_at, resolution)"
+            " VALUES (gen_random_uuid(), 'bounced', 1, %s, %s) RETURNING 1",
+            NOON,
+            resolution,
+        )
+    told = report(app)
+    assert told.suppressions == {"bounced": 2}
+    assert told.receipts == {"delivered": 1, "progress": 1}
+    assert told.dead_letters == {"fallback": 2, "open": 1}
+
+
 def seen_in_the_morning(ward: Hospital) -> None:
     """All appointments were known before the window closed."""
     ward.query("UPDATE appointments SET updated_at = %s RETURNING 1", NOON - timedelta(hours=2))
