@@ -49,7 +49,7 @@ class Refusal(StrEnum):
 
 
 _EXPLANATIONS = {
-    Refusal.RESOLVED: "It was replayed or discarded before.",
+    Refusal.RESOLVED: "It was replayed or discarded before, or a late receipt has answered it.",
     Refusal.NO_NOTIFICATION: "No notification stands behind it, so there is nothing to send; discard it.",
     Refusal.NOT_FAILED: "Its notification is not failed any more: it is on its way, or has come to another end.",
     Refusal.ANOTHER_TOOK_OVER: "Another message took its place, and was sent or is on its way; discard it.",

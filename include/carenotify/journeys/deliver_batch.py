@@ -27,6 +27,7 @@ from carenotify.journeys.choose_provider import ProviderChooser
 from carenotify.storage import claims, templates
 from carenotify.storage.claims import Claim
 from carenotify.storage.database import Database, Transaction
+from carenotify.storage.returned_messages import keep_unknown
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,8 @@ class Deliverer:
     def claim(self, ids: Sequence[UUID]) -> tuple[list[Claim], Counter[str]]:
         """Claim what of these may be sent now; the counter says why others were refused for good or put back.
 
-        What is in neither belongs to another worker, is done, or is not due; its message has served its purpose.
+        What is in neither belongs to another worker, is done, or is not due; its message has served its purpose. One
+        that nobody knows is a dead letter.
         """
         now = self.clock()
         with self.database.transaction() as transaction:
@@ -70,6 +72,8 @@ class Deliverer:
             self._opened = self._opened or bool(taken)
             if unreadable:
                 self._give_up(transaction, unreadable, token=token, now=now)
+            if len(taken) + refused.total() + len(unreadable) < len(ids):
+                keep_unknown(transaction, ids, now=now, sealer=self.database.sealer)
             missing = {claim.template_version_id for claim in taken} - self._wordings.keys()
             if missing:
                 self._wordings |= templates.by_id(transaction, missing)

@@ -10,6 +10,7 @@ from base64 import b64encode
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from uuid import UUID
 
 from carenotify.domain.dead_letter import BrokerReason, Resolution, ReturnedMessage, Source
 from carenotify.storage.database import Transaction
@@ -89,6 +90,17 @@ WHERE d.sealed_message IS NOT NULL
 RETURNING COALESCE(resolution, reason)
 """
 
+# A worker met it on a lane, and has nothing but its id.
+_KEEP_UNKNOWN = """
+INSERT INTO dead_letters AS d (source, reason, attempts, created_at, notification_id, message_hash)
+SELECT 'broker', %(unknown)s, 1, %(now)s, u.id, u.hash
+FROM unnest(%(ids)s::uuid[], %(hashes)s::bytea[]) AS u (id, hash)
+WHERE NOT EXISTS (SELECT FROM notifications n WHERE n.id = u.id)
+ORDER BY u.hash
+ON CONFLICT (message_hash) DO UPDATE
+SET attempts = d.attempts + 1, resolved_at = NULL, resolution = NULL, resolved_by = NULL
+"""
+
 
 def keep_returned(
     transaction: Transaction, messages: Sequence[ReturnedMessage], *, now: datetime, sealer: Sealer, allowed: int
@@ -118,6 +130,17 @@ def keep_returned(
         "broker": Source.BROKER,
     }
     return Counter(row[0] for row in transaction.execute(_KEEP, parameters))
+
+
+def keep_unknown(transaction: Transaction, ids: Sequence[UUID], *, now: datetime, sealer: Sealer) -> int:
+    """Keep those of these ids that no notification has, each as one dead letter; gives how many there are."""
+    parameters = {
+        "unknown": BrokerReason.UNKNOWN_NOTIFICATION,
+        "now": now,
+        "ids": list(ids),
+        "hashes": [sealer.fingerprint(str(identity)) for identity in ids],
+    }
+    return transaction.execute(_KEEP_UNKNOWN, parameters).rowcount
 
 
 def _seal(message: ReturnedMessage, sealer: Sealer) -> bytes:

@@ -25,6 +25,10 @@ OPERATIONS = [
     ("GET", "/notifications"),
     ("GET", "/notifications/{id}"),
     ("DELETE", "/notifications/{id}"),
+    ("GET", "/dead-letters"),
+    ("GET", "/dead-letters/{id}"),
+    ("POST", "/dead-letters/{id}/replay"),
+    ("DELETE", "/dead-letters/{id}"),
 ]
 
 

@@ -147,6 +147,22 @@ def test_an_envelope_of_a_notification_that_nobody_knows_is_a_dead_letter(
     ]
 
 
+def test_one_on_a_lane_is_a_dead_letter_too_however_often_it_comes(
+    broker_app: App, hospital: Hospital, url: str, workers: list[ChannelWorker]
+) -> None:
+    """As after a restored backup: the broker knows what the database has forgotten."""
+    plan(broker_app, hospital)
+    for _ in range(2):
+        put(url, "sms.low", orjson.dumps(UNKNOWN))
+    broker_app.due_publisher.publish_due(Lane.LOW)
+    wait_for(lambda: [row[4] for row in letters(hospital)] == [2])
+    assert hospital.query("SELECT source, reason, notification_id, resolved_at FROM dead_letters") == [
+        ("broker", "unknown_notification", UUID(UNKNOWN["notification_id"]), None)
+    ]
+    wait_for(lambda: hospital.statuses() == Counter(sent=1))
+    assert set(topology.ready_counts(url).values()) == {0}
+
+
 def test_what_was_discarded_and_comes_again_is_open_again(broker_app: App, hospital: Hospital, url: str) -> None:
     put(url, topology.FAILED_QUEUE, b"x")
     broker_app.dead_letter_drain.drain()

@@ -16,7 +16,7 @@ from carenotify.api.guard import caller
 from carenotify.api.problems import ProblemError
 from carenotify.api.wiring import wiring
 from carenotify.domain.access import Scope
-from carenotify.domain.dead_letter import Refusal, Resolution, Source
+from carenotify.domain.dead_letter import Refusal, Source
 from carenotify.domain.notification import Channel, Status
 from carenotify.errors import NotFoundError, NotReplayableError
 from carenotify.journeys.discard_dead_letters import discard_dead_letters
@@ -33,7 +33,8 @@ Reason = Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,64}$")]
 class Letter(BaseModel):
     """A dead letter. `refusal` says why it cannot be replayed now; null when it can.
 
-    `code` is the provider's own, or the broker's word for why it gave up.
+    `code` is the provider's own, or the broker's word for why it gave up. `resolution` is replayed, discarded, or the
+    status that a late receipt has proved.
     """
 
     model_config = ConfigDict(from_attributes=True)
@@ -52,7 +53,7 @@ class Letter(BaseModel):
     expires_at: datetime | None
     possible_duplicate: bool
     resolved_at: datetime | None
-    resolution: Resolution | None
+    resolution: str | None
     resolved_by: str | None
     refusal: Refusal | None
 

@@ -1,0 +1,106 @@
+"""Send what failed once more, when a person starts it: after an outage, or with a mended wording."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import Param, dag, get_current_context, task
+
+from carenotify.config import load_settings
+from carenotify.domain.notification import Channel
+from day_of_run import opened_app
+from failure_mail import mail_failures
+
+SETTINGS = load_settings()
+
+WHAT_TO_DO = (
+    "nothing is half done: what was replayed before the failure is on its way, and what was not is still in the list. "
+    "Running it again replays nothing twice. The list: python -m carenotify dead-letters list"
+)
+
+
+@task
+def replay() -> dict[str, int]:
+    """Let failed notifications be due again; counts them, and by reason those that are not. The workers send them."""
+    from carenotify.journeys.replay_dead_letters import replay_matching
+
+    context = get_current_context()
+    params = context["params"]
+    with opened_app("replay_dead_letters") as app:
+        outcome = replay_matching(
+            app.database,
+            reasons=params["reasons"] or None,
+            channel=None if params["channel"] is None else Channel(params["channel"]),
+            most=params["most"],
+            by=f"dag:replay_dead_letters:{context['run_id']}",
+            clock=app.clock,
+            dry_run=params["dry_run"],
+        )
+    return outcome.summary()
+
+
+@dag(
+    schedule=None,
+    catchup=False,
+    max_active_runs=1,
+    tags=["dead letters", "data out"],
+    doc_md=(
+        "Sends failed notifications once more: those of the chosen reasons and channel, oldest first. One whose "
+        "appointment has changed, whose time is over, or whose place another message has taken is left alone and "
+        "counted by that reason in the task's XCom. `dry_run` counts and changes nothing. What each reason means, and "
+        "what to do: docs/dead-letters.md."
+    ),
+    default_args={
+        "retries": 3,
+        "retry_delay": timedelta(seconds=10),
+        "retry_exponential_backoff": 2.0,
+        "max_retry_delay": timedelta(minutes=2),
+        "execution_timeout": timedelta(minutes=20),
+    },
+    params={
+        "reasons": Param(
+            ["retries_spent"],
+            type="array",
+            items={"type": "string"},
+            examples=[
+                "retries_spent",
+                "worker_lost",
+                "wording",
+                "unreadable",
+                "address_rejected",
+                "message_rejected",
+                "contact_unknown",
+                "returned_by_broker",
+            ],
+            title="Reasons",
+            description="Why they failed; none chosen: whatever the reason.",
+        ),
+        "channel": Param(
+            None,
+            type=["null", "string"],
+            enum=[None, *map(str, Channel)],
+            title="Channel",
+            description="Only those of that channel; empty: of all.",
+        ),
+        "most": Param(
+            1000,
+            type=["null", "integer"],
+            minimum=1,
+            title="At most",
+            description="So many are replayed; empty: all of them.",
+        ),
+        "dry_run": Param(
+            default=False,
+            type="boolean",
+            title="Dry run",
+            description="Count what would be replayed, and why the rest would not; change nothing.",
+        ),
+    },
+    on_failure_callback=mail_failures(SETTINGS, what_to_do=WHAT_TO_DO),
+)
+def replay_dead_letters() -> None:
+    """One step."""
+    replay()
+
+
+replay_dead_letters()
