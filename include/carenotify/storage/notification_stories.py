@@ -50,6 +50,18 @@ class PastAttempt:
 
 
 @dataclass(frozen=True, slots=True)
+class PastReceipt:
+    """What a provider said of it afterwards, in its own words. `status` is what that means; null when nothing new."""
+
+    provider: str
+    provider_message_id: str
+    provider_status: str
+    status: str | None
+    code: str | None
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Story:
     """A notification from its cause to its end. `data` is what its wording tells."""
 
@@ -57,6 +69,7 @@ class Story:
     event_id: str | None
     superseded_by: tuple[UUID, ...]
     tries: tuple[PastAttempt, ...]
+    receipts: tuple[PastReceipt, ...]
     data: Any
 
 
@@ -72,6 +85,13 @@ FROM notifications n
 
 _TRIES = """
 SELECT attempt, provider, outcome, code, finished_at FROM delivery_attempts WHERE notification_id = %s ORDER BY id
+"""
+
+_RECEIPTS = """
+SELECT provider, provider_message_id, provider_status, status, code, received_at
+FROM receipts
+WHERE notification_id = %s
+ORDER BY id
 """
 
 # An event that says the same as an earlier one answers with the earlier one's notifications.
@@ -125,7 +145,16 @@ def story(transaction: Transaction, notification_id: UUID, *, sealer: Sealer) ->
     following = transaction.execute(_FOLLOWING, about).fetchall() if found.status == "superseded" else []
     with transaction.cursor(row_factory=class_row(PastAttempt)) as cursor:
         tries = tuple(cursor.execute(_TRIES, (notification_id,)))
-    return Story(found, cause[0] if cause else None, tuple(row[0] for row in following), tries, sealer.open(sealed[0]))
+    with transaction.cursor(row_factory=class_row(PastReceipt)) as cursor:
+        receipts = tuple(cursor.execute(_RECEIPTS, (notification_id,)))
+    return Story(
+        state=found,
+        event_id=cause[0] if cause else None,
+        superseded_by=tuple(row[0] for row in following),
+        tries=tries,
+        receipts=receipts,
+        data=sealer.open(sealed[0]),
+    )
 
 
 def newest(transaction: Transaction, wanted: Mapping[str, object], *, limit: int) -> list[NotificationState]:

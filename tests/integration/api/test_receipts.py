@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from desk import BASE
+from desk import BASE, Desk
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
@@ -114,6 +114,20 @@ def test_callbacks_twice_and_in_disorder_do_no_harm(
         assert twilio(client, text, word).status_code == 204
     assert status(hospital) == ("delivered", None)
     assert hospital.query("SELECT count(*) FROM receipts") == [(3,)]
+
+
+def test_a_notifications_story_tells_its_receipts_as_they_came(
+    app: App, client: FlaskClient, desk: Desk, text: UUID
+) -> None:
+    send(app, text)
+    for word, code in (("sent", {}), ("undelivered", {"ErrorCode": "30003"})):
+        twilio(client, text, word, **code)
+    told = desk.call("GET", f"/notifications/{text}").get_json()["receipts"]
+    assert [(one["provider_status"], one["status"], one["code"]) for one in told] == [
+        ("sent", "sent", None),
+        ("undelivered", "failed", "30003"),
+    ]
+    assert MOBILE not in str(told)
 
 
 def test_a_callback_before_our_own_commit_is_kept_and_applied_later(

@@ -123,12 +123,26 @@ class Attempt(BaseModel):
     finished_at: datetime
 
 
+class Receipt(BaseModel):
+    """What a provider said of it afterwards. `provider_status` is the provider's word, `status` what it means."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    provider: str
+    provider_message_id: str
+    provider_status: str
+    status: Status | None
+    code: str | None
+    received_at: datetime
+
+
 class NotificationStory(Notification):
     """A notification from its cause to its end. What it tells is masked for those who may not read it."""
 
     event_id: str | None
     superseded_by: list[UUID]
     story: list[Attempt]
+    receipts: list[Receipt]
     data: dict[str, Any]
 
     @classmethod
@@ -139,6 +153,7 @@ class NotificationStory(Notification):
             event_id=story.event_id,
             superseded_by=list(story.superseded_by),
             story=[Attempt.model_validate(each) for each in story.tries],
+            receipts=[Receipt.model_validate(each) for each in story.receipts],
             data=story.data,
         )
 
