@@ -27,6 +27,9 @@ _LINTERS: dict[str, list[str]] = {
 # Compiled in this order: each later one takes the versions of the first as constraints.
 _LOCKS = ("requirements", "requirements-worker", "requirements-dev")
 
+# More would need more memory than they save time: each has its servers, and some start a whole Airflow.
+_MOST_TEST_PROCESSES = 4
+
 
 def prepare(checkout: Checkout, *, servers: bool) -> None:
     """Install the packages for tests and linters and, when asked, the servers that tests start."""
@@ -44,9 +47,14 @@ def prepare(checkout: Checkout, *, servers: bool) -> None:
 
 
 def run_pytest(checkout: Checkout, words: Sequence[str]) -> int:
-    """Run the tests and return pytest's exit code."""
+    """Run the tests and return pytest's exit code; all of them by several processes, unless the caller has own words.
+
+    Each process has a PostgreSQL and a RabbitMQ of its own, and takes whole files, so that these share what they start.
+    """
     prepare(checkout, servers=True)
-    return _python(checkout, ["-m", "pytest", *words])
+    processes = min(os.cpu_count() or 1, _MOST_TEST_PROCESSES)
+    side_by_side = ["-n", str(processes), "--dist", "loadfile", "--no-loadscope-reorder"]
+    return _python(checkout, ["-m", "pytest", *(words or side_by_side)])
 
 
 def run_bench(checkout: Checkout, words: Sequence[str]) -> int:
