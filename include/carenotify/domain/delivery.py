@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -41,9 +41,9 @@ class Outcome:
     provider: str | None = None
     provider_message_id: str | None = None
     code: str | None = None
-    suppress_address: str | None = None
+    suppress_address: str | None = field(default=None, repr=False)
     uncertain: bool = False
-    sent_to: str | None = None
+    sent_to: str | None = field(default=None, repr=False)
     verdict: Verdict | None = None
     trial: bool = False
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from carenotify.app import App, build_app
 from carenotify.channels.base import OutgoingMessage
@@ -25,8 +29,10 @@ from carenotify.errors import (
     DeliveryError,
     MessageRejectedError,
     OptedOutError,
+    TemporaryDeliveryError,
 )
 from carenotify.journeys.fall_back import FollowedUp
+from carenotify.journeys.report_delivery import report_delivery
 from carenotify.storage import receipts, reminders
 from carenotify.storage.patients import address_indexes, seal_contact
 from tests.integration.ward import MAIL, MOBILE, NOON, Hospital, ScriptedProvider, SetClock, make_unreadable
@@ -50,8 +56,20 @@ class Desk:
         self.sms: ScriptedProvider = app.providers[SMS][0]  # type: ignore[assignment]
         self.email: ScriptedProvider = app.providers[EMAIL][0]  # type: ignore[assignment]
         self.refusals: dict[str, DeliveryError] = {}
+        self.tried: list[str] = []
         for provider in (self.sms, self.email):
-            provider.script = lambda message: self.refusals.get(message.to)
+            provider.script = self.answer
+
+    def answer(self, message: OutgoingMessage) -> DeliveryError | None:
+        self.tried.append(message.to)
+        return self.refusals.get(message.to)
+
+    def start_over(self) -> None:
+        with self.app.database.transaction() as transaction:
+            transaction.execute("TRUNCATE patients, appointments, preferences, notifications, suppressions CASCADE")
+        self.refusals.clear()
+        for taken in (self.tried, self.sms.taken, self.email.taken):
+            taken.clear()
 
     def plan(self, **wishes: Any) -> None:
         if wishes:
@@ -674,6 +692,97 @@ def test_what_somebody_else_holds_is_left_for_the_next_round(desk: Desk, anna: H
         transaction.execute("SELECT FROM notifications FOR UPDATE")
         assert desk.app.fallback_sweeper.sweep() == NOTHING
     assert desk.app.fallback_sweeper.sweep().followed == Counter(sms=1)
+
+
+# --- many people -------------------------------------------------------------------------------
+
+WORKS, DEAD, BLOCKED = None, DeadAddressError("21211"), AddressRejectedError("30004")
+Fate = DeliveryError | None
+
+
+@dataclass(frozen=True)
+class Person:
+    """What becomes of a message to each number and mail address, best first, and what the person wants."""
+
+    numbers: list[Fate]
+    mails: list[Fate]
+    wants: list[str]
+    refuses: list[str]
+
+    def addresses(self, name: str) -> dict[str, Fate]:
+        numbers = {f"+4915110000{name}{rank}": fate for rank, fate in enumerate(self.numbers)}
+        return numbers | {f"p{name}.{rank}@example.org": fate for rank, fate in enumerate(self.mails)}
+
+    def forbids(self, address: str) -> bool:
+        return ("email" if "@" in address else "sms") in self.refuses
+
+
+def contact(address: str, rank: int) -> ContactPoint:
+    if "@" in address:
+        return ContactPoint("email", address, rank=rank)
+    return ContactPoint("phone", address, use="mobile", rank=rank, textable=True)
+
+
+fates = st.sampled_from([WORKS, DEAD, BLOCKED])
+people = st.builds(
+    Person,
+    numbers=st.lists(fates, max_size=3),
+    mails=st.lists(fates, max_size=2),
+    wants=st.sampled_from([[], ["sms"], ["email"], ["email", "sms"]]),
+    refuses=st.sampled_from([[], [], ["sms"], ["email"]]),
+)
+
+
+@settings(max_examples=15, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate])
+@given(everybody=st.lists(people, min_size=4, max_size=4))
+def test_whoever_has_an_address_that_works_and_is_allowed_is_reached_and_no_address_is_tried_twice(
+    desk: Desk, hospital: Hospital, everybody: list[Person]
+) -> None:
+    desk.start_over()
+    reachable, forbidden = set(), set()
+    for name, person in zip("1234", everybody, strict=True):
+        known = person.addresses(name)
+        hospital.add_patient(name, contacts=[contact(address, rank) for rank, address in enumerate(known, start=1)])
+        hospital.add_appointment(f"of-{name}", name)
+        hospital.set_preferences(name, channels=person.wants, opted_out_channels=person.refuses)
+        desk.refusals |= {address: fate for address, fate in known.items() if fate is not WORKS}
+        forbidden |= {address for address in known if person.forbids(address)}
+        if any(fate is WORKS and not person.forbids(address) for address, fate in known.items()):
+            reachable.add(name)
+    desk.plan()
+    desk.to_the_end()
+    rows = hospital.query("SELECT DISTINCT patient_id FROM notifications WHERE status = 'sent'")
+    assert {row[0] for row in rows} == reachable
+    assert len(set(desk.tried)) == len(desk.tried), "an address was tried twice"
+    assert not set(desk.tried) & forbidden
+    assert hospital.query("SELECT count(*) FROM notifications WHERE status IN ('pending', 'queued')") == [(0,)]
+
+
+def test_with_a_tenth_failing_for_now_and_a_fiftieth_for_good_999_of_1000_with_two_addresses_are_reached(
+    app: App, desk: Desk, hospital: Hospital, clock: SetClock
+) -> None:
+    """Each wants SMS and has a mail address as well; both providers fail alike, told apart by a fixed seed."""
+    everybody, chance = 1_000, random.Random(7)
+    object.__setattr__(app.settings, "default_channels", (SMS,))
+    _admit(app, everybody)
+    dead: dict[str, bool] = {}
+
+    def fail(message: OutgoingMessage) -> DeliveryError | None:
+        if dead.setdefault(message.to, chance.random() < 0.02):
+            return DEAD
+        return TemporaryDeliveryError("503") if chance.random() < 0.1 else None
+
+    desk.sms.script = desk.email.script = fail
+    app.reminder_planner.plan(TODAY)
+    while hospital.statuses()["pending"]:
+        desk.deliver_and_sweep()
+        clock.advance(seconds=5)
+    told = report_delivery(TODAY, database=app.database, settings=app.settings)
+    assert told.patient_days_due == everybody
+    assert told.fallbacks == told.by_reason["address_rejected"] - (everybody - told.patient_days_reached) > 5
+    assert told.reached_share is not None
+    assert told.reached_share >= 0.999
+    assert told.patient_days_reached == len({*desk.got})
 
 
 # --- speed -------------------------------------------------------------------------------------

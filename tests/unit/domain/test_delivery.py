@@ -161,5 +161,9 @@ def test_every_outcome_is_a_legal_move_from_sending_and_keeps_its_claim(
     assert number - 1 <= outcome.attempts <= number
 
 
+def test_an_outcome_shows_no_address() -> None:
+    assert TO not in repr(refused(DeadAddressError("21211")))
+
+
 def test_an_error_shows_its_code_and_not_the_address() -> None:
     assert str(AddressRejectedError("21211")) == "21211"
