@@ -18,6 +18,7 @@ from carenotify.domain.breaker import PROVIDER_BREAKER, Breaker, BreakerPolicy, 
 from carenotify.domain.clock import Clock
 from carenotify.domain.delivery import Outcome
 from carenotify.domain.notification import Channel
+from carenotify.errors import StorageError
 from carenotify.storage import outbox, provider_states
 from carenotify.storage.claims import Claim
 from carenotify.storage.database import Database, Transaction
@@ -77,7 +78,6 @@ class ProviderChooser:
         self._changes = 0
         self._tickets: dict[str, _Ticket] = {}
         self._stand_back_until: dict[str, datetime] = {}
-        self._asked: set[Channel] = set()
 
     # --- asking ------------------------------------------------------------------------------
 
@@ -86,11 +86,10 @@ class ProviderChooser:
 
         The one that has just failed this notification is not used when another one is well.
         """
-        self._asked.add(claim.channel)
         providers = self._providers[claim.channel]
-        if self._tickets and (tried := self._use_ticket(providers)):
-            return Choice(tried, trial=True, free=claim.last_provider != tried.name)
         well = [provider for provider in providers if self.breaker(provider.name).closed]
+        if len(well) < len(providers) and (tried := self._trial_among(providers, others_are_well=bool(well))):
+            return Choice(tried, trial=True, free=claim.last_provider != tried.name)
         well = [provider for provider in well if provider.name != claim.last_provider] or well
         if not well:
             return None
@@ -131,7 +130,13 @@ class ProviderChooser:
         shares = ((provider, self.breaker(provider.name).share(now, policy=self._policy)) for provider in earlier)
         return next((provider for provider, share in shares if place < share), last)
 
-    def _use_ticket(self, providers: Sequence[Provider]) -> Provider | None:
+    def _trial_among(self, providers: Sequence[Provider], *, others_are_well: bool) -> Provider | None:
+        """A provider to try out with this message. While others are well, whoever has a message takes the trial."""
+        if others_are_well:
+            try:
+                self._take_trials(providers)
+            except StorageError as error:
+                log.warning("%s; no provider is tried out now", error)
         with self._guard:
             return next((provider for provider in providers if self._tickets.pop(provider.name, None)), None)
 
@@ -173,12 +178,10 @@ class ProviderChooser:
         if changes == self._changes:  # else this is older than what has just been found here
             self.adopt(read)
         self._give_back_unused(now)
-        asked, self._asked = self._asked, set()
-        for channel, providers in list(self._providers.items()):
-            # While others are well, only who has something to send makes trials; when none is, nobody has.
-            if channel in asked or not any(self.breaker(provider.name).closed for provider in providers):
-                for provider in providers:
-                    self._take_trial(provider.name, now)
+        for providers in list(self._providers.values()):
+            # When none is well no messages come in: one process takes the trial, and then messages for it.
+            if not any(self.breaker(provider.name).closed for provider in providers):
+                self._take_trials(providers)
 
     def _call_back(self, transaction: Transaction, found: Mapping[str, Breaker], now: datetime) -> None:
         """What was put back because nobody could take it is due as soon as somebody can."""
@@ -187,17 +190,25 @@ class ProviderChooser:
             if closed & {provider.name for provider in providers}:
                 outbox.call_back(transaction, channel=channel, reason="provider_down", now=now)
 
-    def _take_trial(self, name: str, now: datetime) -> None:
-        stands_back = now < self._stand_back_until.get(name, now)
-        if name in self._tickets or stands_back or not self.breaker(name).trial_due(now):
-            return
-        with self._database.transaction() as transaction:
-            trial = provider_states.take_trial(transaction, name, now=now, policy=self._policy)
-        if trial is None or trial.retry_at is None:
-            return
-        self.adopt({name: trial})
+    def _take_trials(self, providers: Sequence[Provider]) -> None:
+        now = self._clock()
+        for name in (provider.name for provider in providers):
+            if self.breaker(name).trial_due(now) and self._may_ask_for(name, now):
+                with self._database.transaction() as transaction:
+                    trial = provider_states.take_trial(transaction, name, now=now, policy=self._policy)
+                if trial is not None and trial.retry_at is not None:
+                    self.adopt({name: trial})
+                    with self._guard:
+                        self._tickets[name] = _Ticket(now, trial.retry_at)
+                        self._stand_back_until.pop(name, None)
+
+    def _may_ask_for(self, name: str, now: datetime) -> bool:
+        """One thread asks; when another process has the trial, nobody here asks again for a while."""
         with self._guard:
-            self._tickets[name] = _Ticket(now, trial.retry_at)
+            if name in self._tickets or now < self._stand_back_until.get(name, now):
+                return False
+            self._stand_back_until[name] = now + _SOON
+            return True
 
     def _give_back_unused(self, now: datetime) -> None:
         with self._guard:

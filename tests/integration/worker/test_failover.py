@@ -15,6 +15,7 @@ import pytest
 from carenotify.app import App
 from carenotify.channels.base import OutgoingMessage
 from carenotify.domain.breaker import BreakerState
+from carenotify.domain.delivery import Outcome
 from carenotify.domain.notification import Channel, Lane
 from carenotify.errors import DeliveryError, MisconfiguredError, TemporaryDeliveryError, UnconfirmedDeliveryError
 from carenotify.journeys.choose_provider import ProviderChooser
@@ -319,7 +320,7 @@ def test_a_trial_that_one_process_has_no_message_for_is_made_by_another(
 def test_while_another_is_well_only_who_sends_takes_a_trial(
     broker_app: App, hospital: Hospital, sms: tuple[ScriptedProvider, ScriptedProvider], clock: SetClock
 ) -> None:
-    plan(broker_app, hospital, 2)
+    plan(broker_app, hospital, 3)
     hospital.query(
         "INSERT INTO provider_states VALUES ('twilio', 'open', 5, 0, %s, %s, '503') RETURNING 1", clock.now, clock.now
     )
@@ -328,11 +329,16 @@ def test_while_another_is_well_only_who_sends_takes_a_trial(
     chooser.follow()
     assert states(hospital) == {"twilio": "open"}
     ids = [row[0] for row in hospital.query("SELECT id FROM notifications ORDER BY id")]
-    sent_through = []
-    for notification_id in ids:
+    sent_through: list[tuple[str | None, bool]] = []
+    outcomes: list[Outcome] = []
+    for notification_id in ids[:2]:
         [claim], _ = deliverer.claim([notification_id])
         outcome = deliverer.send(claim)
-        deliverer.record([outcome])
+        outcomes.append(outcome)
         sent_through.append((outcome.provider, outcome.trial))
-        chooser.follow()
-    assert sent_through == [("sns", False), ("twilio", True)]
+    assert sent_through == [("twilio", True), ("sns", False)]  # nobody gets the second trial before the first is over
+    assert states(hospital) == {"twilio": "half_open"}
+    deliverer.record(outcomes)
+    [claim], _ = deliverer.claim([ids[2]])
+    deliverer.record([deliverer.send(claim)])
+    assert states(hospital) == {"twilio": "closed"}
