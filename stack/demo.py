@@ -28,6 +28,7 @@ from stack.up import up
 
 _DAG_SECONDS = 900
 _STALLED_SECONDS = 300
+_RECEIPT_SECONDS, _QUIET_SECONDS = 30, 4
 _CHANGES_SECONDS = 120
 _DAYS_AHEAD = 3
 
@@ -146,18 +147,20 @@ class Day:
         return moved
 
     def wait_until_settled(self) -> None:
-        """Return when every notification of the day has a final status. Raises StackError when nothing moves."""
+        """Return when every notification of the day has a final status, and receipts and fallbacks have come.
+
+        Raises StackError when nothing moves while messages wait. Receipts that do not come are not waited for long.
+        """
         say("\ndelivery")
         line = ChangingLine()
         moved = time.monotonic()
         with _timed(self.seconds, "delivery"):
-            while demo_report.unfinished(report := self.report()):
+            while time.monotonic() - moved < _patience(report := self.report()):
                 if line.show("notifications", report["by_status"]):
                     moved = time.monotonic()
-                if time.monotonic() - moved > _STALLED_SECONDS:
-                    raise StackError(f"Delivery stands still with {report['by_status']}; see the workers' logs.")
                 time.sleep(1)
-            line.show("notifications", report["by_status"])
+        if demo_report.unfinished(report):
+            raise StackError(f"Delivery stands still with {report['by_status']}; see the workers' logs.")
 
     def truth(self) -> Truth:
         """Who should be told of the days ahead, by the hospital's own word."""
@@ -249,6 +252,16 @@ class ChangingLine:
         told = ", ".join(f"{number} {name}" for name, number in sorted(counted.items()))
         say(f"  {time.monotonic() - self._began:5.1f} s  {what}: {told or 'none yet'}")
         return True
+
+
+def _patience(report: dict[str, Any]) -> float:
+    """For how many seconds nothing may move before the day counts as over, or as stuck.
+
+    When all is told there is still a moment in which a late receipt leads to a fallback.
+    """
+    if demo_report.unfinished(report):
+        return _STALLED_SECONDS
+    return _RECEIPT_SECONDS if demo_report.awaiting_receipt(report) else _QUIET_SECONDS
 
 
 @contextmanager

@@ -24,6 +24,12 @@ def unfinished(report: Mapping[str, Any]) -> int:
     return sum(report["by_status"].get(status, 0) for status in _UNFINISHED)
 
 
+def awaiting_receipt(report: Mapping[str, Any]) -> int:
+    """How many texts their provider took, and has not told yet what became of them."""
+    told = report["notification_ids"].values()
+    return sum(each["channel"] == "sms" and each["status"] == "sent" for each in told)
+
+
 def taken_before(report: Mapping[str, Any], counts: Mapping[str, Any]) -> set[str]:
     """Ids that were sent before this sandbox started, so that its counters know nothing of them."""
     return {id_ for id_, told in report["notification_ids"].items() if told["status"] in _TAKEN and id_ not in counts}

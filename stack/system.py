@@ -105,6 +105,8 @@ class System:
             "--appointments": demo_appointments(self.wished),
             "--reminder-day": (demo_day(self.settings) + timedelta(days=3)).isoformat(),
             "--timezone": self.settings["CARENOTIFY_TIMEZONE"],
+            "--provider-fail-share": "0.1",
+            "--dead-share": "0.02",
             "--inbound-url": f"{self.settings['CARENOTIFY_PUBLIC_URL']}/carenotify/v1/inbound/twilio",
         }
         words = [word for option in options.items() for word in option]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from stack import demo_report
-from stack.demo import _judge
+from stack.demo import _judge, _patience
 from stack.demo_changes import Posted
 from stack.demo_replies import Replies, text_of_each
 from stack.demo_waiting import Moved, waiting_reminders
@@ -34,6 +34,10 @@ def day(**statuses: str) -> dict[str, Any]:
         "by_channel": {"sms": len(told)},
         "by_status": by_status,
         "skipped": {"opted_out": 2},
+        "receipts": {"delivered": 1},
+        "suppressions": {},
+        "dead_letters": {},
+        "fallbacks": 0,
         "quarantined": 1,
         "untold": 0,
         "expected_patient_days": len(told),
@@ -166,3 +170,11 @@ def test_only_who_got_a_text_can_answer_it() -> None:
     told = day(a="delivered", b="failed", c="sent")
     told["notification_ids"]["c"]["channel"] = "email"
     assert text_of_each(told, {"a", "c"}) == {"pat-a": "a"}
+
+
+def test_the_demo_waits_longest_for_messages_then_for_receipts_then_for_fallbacks() -> None:
+    told = day(a="sent", b="delivered")
+    told["notification_ids"]["a"]["channel"] = "email"
+    waiting = [_patience(day(a="queued")), _patience(day(a="sent", b="delivered")), _patience(told)]
+    assert waiting == sorted(waiting, reverse=True)
+    assert len(set(waiting)) == 3
