@@ -207,12 +207,12 @@ def changed_ahead(transaction: Transaction, now: datetime) -> list[Difference]:
     """
     transaction.execute(_LOCK_DIFFERENT)
     return [
-        Difference(_appointment(row[0], *row[1:7]), _appointment(row[0], *row[7:13]), row[13])
+        Difference(appointment_from(*row[:7]), appointment_from(row[0], *row[7:13]), row[13])
         for row in transaction.execute(_CHANGED_AHEAD, {"now": now})
     ]
 
 
-def _appointment(
+def appointment_from(
     appointment_id: str,
     patient_id: str,
     start: datetime,
@@ -221,6 +221,7 @@ def _appointment(
     location_id: str | None,
     status: str,
 ) -> Appointment:
+    """The appointment of a row's columns, in the order of the table."""
     return Appointment(appointment_id, patient_id, start, end, Venue(venue, location_id), AppointmentStatus(status))
 
 
@@ -237,7 +238,7 @@ def stored_appointments(transaction: Transaction, appointment_ids: Collection[st
         "SELECT id, patient_id, start_at, end_at, venue, location_id, status FROM appointments WHERE id = ANY (%s)",
         (list(appointment_ids),),
     )
-    return {row[0]: _appointment(*row) for row in found}
+    return {row[0]: appointment_from(*row) for row in found}
 
 
 def name_of_location(transaction: Transaction, location_id: str | None) -> str | None:

@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from carenotify.domain.appointment import Appointment, AppointmentStatus, Venue
+from carenotify.domain.appointment import Appointment
 from carenotify.domain.event import ChangeEvent, Known
+from carenotify.storage.appointments import appointment_from
 from carenotify.storage.database import Transaction
 from carenotify.storage.sealed import Sealer
 
@@ -141,21 +142,8 @@ def known(transaction: Transaction, appointment_id: str) -> Known | None:
 
 def all_known(transaction: Transaction, appointment_ids: Collection[str]) -> dict[str, Known]:
     """The known ones of these appointments as they stand, locked until the end of the transaction."""
-    return {row[0]: _known(*row) for row in transaction.execute(_KNOWN, (list(appointment_ids),))}
-
-
-def _known(
-    appointment_id: str,
-    patient_id: str,
-    start: datetime,
-    end: datetime | None,
-    venue: str,
-    location_id: str | None,
-    status: str,
-    known_at: datetime | None,
-) -> Known:
-    place = Venue(venue, location_id)
-    return Known(Appointment(appointment_id, patient_id, start, end, place, AppointmentStatus(status)), known_at)
+    rows = transaction.execute(_KNOWN, (list(appointment_ids),))
+    return {row[0]: Known(appointment_from(*row[:7]), row[7]) for row in rows}
 
 
 def set_appointment(transaction: Transaction, appointment: Appointment, *, known_at: datetime) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 
-from carenotify.domain.appointment import Appointment, AppointmentStatus, Venue
 from carenotify.domain.schedule import Candidate, Skip
+from carenotify.storage.appointments import appointment_from
 from carenotify.storage.database import Transaction
 from carenotify.storage.outbox import IdRange
 from carenotify.storage.patients import PERSON_JOINS
@@ -37,7 +37,13 @@ _TOLD = """
 """
 # Reasons for which an attempt on another day may go better.
 _PASSING = (
-    "retries_spent", "provider_down", "returned_by_broker", "wording", "unreadable", "carrier", "address_rejected",
+    "retries_spent",
+    "provider_down",
+    "returned_by_broker",
+    "wording",
+    "unreadable",
+    "carrier",
+    "address_rejected",
 )
 
 SUPERSEDE = f"""
@@ -125,11 +131,7 @@ def supersede_overtaken(transaction: Transaction, horizon: Horizon, *, kind: str
 def candidates(transaction: Transaction, horizon: Horizon, *, kind: str, sealer: Sealer) -> Iterator[Candidate]:
     """Appointments inside the horizon that no living notification tells as they stand."""
     for row in transaction.execute(CANDIDATES, asdict(horizon) | {"kind": kind, "passing": list(_PASSING)}):
-        appointment_id, patient_id, start, end, venue, location_id, status, in_quarantine = row[:8]
-        appointment = Appointment(
-            appointment_id, patient_id, start, end, Venue(venue, location_id), AppointmentStatus(status)
-        )
-        yield candidate_for(appointment, open_recipient(row[8:], sealer), in_quarantine=in_quarantine)
+        yield candidate_for(appointment_from(*row[:7]), open_recipient(row[8:], sealer), in_quarantine=row[7])
 
 
 def replace_skips(transaction: Transaction, day: date, skips: Sequence[Skip]) -> None:
