@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,22 +36,39 @@ def airflow_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, s
     return environment
 
 
+@pytest.fixture(scope="session")
+def dag_server(airflow_environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """A process that has imported what takes seconds, and plays each DAG in a fork of itself."""
+    command = [sys.executable, "-m", "tests.integration.dags.dag_process"]
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, env=airflow_environment, cwd=ROOT, text=True, **pipes) as server:
+        yield server
+        assert server.stdin is not None
+        server.stdin.close()
+
+
 @pytest.fixture
-def dag_process(airflow_environment: dict[str, str]) -> PlayDag:
+def dag_process(dag_server: subprocess.Popen[str], airflow_environment: dict[str, str], tmp_path: Path) -> PlayDag:
     """`dag_process("play" or "fail", dag_id, conf, settings)` gives the answer and what was logged under `log`."""
+    log, answer = tmp_path / "dag.log", tmp_path / "dag.json"
 
     def run(verb: str, dag_id: str, conf: Mapping[str, Any], settings: Mapping[str, str]) -> dict[str, Any]:
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.integration.dags.dag_process", verb, dag_id, json.dumps(conf)],
-            env=airflow_environment | settings,
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        log = done.stdout + done.stderr
-        assert done.returncode == 0, log[-8000:]
-        answer: dict[str, Any] = json.loads(done.stdout.rstrip().rpartition("\n")[2])
-        return answer | {"log": log}
+        request = {
+            "verb": verb,
+            "dag_id": dag_id,
+            "conf": conf,
+            "environment": airflow_environment | settings,
+            "log": str(log),
+            "answer": str(answer),
+        }
+        assert dag_server.stdin is not None
+        assert dag_server.stdout is not None
+        dag_server.stdin.write(json.dumps(request) + "\n")
+        dag_server.stdin.flush()
+        ended_with = dag_server.stdout.readline().strip()
+        logged = log.read_text()
+        assert ended_with == "0", logged[-8000:]
+        told: dict[str, Any] = json.loads(answer.read_text())
+        return told | {"log": logged}
 
     return run

@@ -1,16 +1,27 @@
-"""Runs in a process of its own, as Airflow's tasks do: plays one DAG, or calls its failure callbacks; prints JSON."""
+"""Plays DAGs as Airflow's executors run tasks: each in a fork of a process that has imported what takes long.
+
+Reads a request a line, {verb, dag_id, conf, environment, log, answer}; the last two are files, which the fork writes:
+all that it logged, and what came of it as JSON. Answers each with a line, the fork's exit code.
+"""
 
 from __future__ import annotations
 
 import json
-import logging
 import os
 import sys
+import traceback
 import warnings
+from pathlib import Path
 from typing import Any
 
 warnings.simplefilter("ignore")
+# Airflow logs to standard output, also while it is imported; answers have that for themselves.
+ANSWERS = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
 
+import airflow.api_fastapi.execution_api.app  # noqa: E402  # what a task asks its supervisor for
+import airflow.sdk.execution_time.supervisor  # noqa: E402, F401
+import great_expectations  # noqa: E402, F401
 from airflow.dag_processing.dagbag import DagBag  # noqa: E402
 
 
@@ -54,8 +65,31 @@ def fail(dag_id: str, conf: dict[str, Any]) -> dict[str, Any]:
     return {"called": len(callbacks)}
 
 
+VERBS = {one.__name__: one for one in (play, play_without_retries, fail)}
+
+
+def _in_a_fork(request: dict[str, Any]) -> int:
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    code = 1
+    try:
+        with Path(request["log"]).open("w") as log:
+            for standard in (1, 2):
+                os.dup2(log.fileno(), standard)
+        os.environ.clear()
+        os.environ.update(request["environment"])
+        answer = VERBS[request["verb"]](request["dag_id"], request["conf"])
+        Path(request["answer"]).write_text(json.dumps(answer))
+        code = 0
+    except BaseException:  # noqa: BLE001 - whatever it is, the test is to see it
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
 if __name__ == "__main__":
-    logging.disable(logging.NOTSET)
-    verbs = {one.__name__: one for one in (play, play_without_retries, fail)}
-    answer = verbs[sys.argv[1]](sys.argv[2], json.loads(sys.argv[3]))
-    sys.stdout.write("\n" + json.dumps(answer) + "\n")
+    for line in sys.stdin:
+        print(_in_a_fork(json.loads(line)), file=ANSWERS, flush=True)
