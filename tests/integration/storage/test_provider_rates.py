@@ -113,6 +113,27 @@ def test_a_shorter_pause_does_not_end_a_longer_one(database: Database) -> None:
     assert grant(database, HUNDRED, urgent=1).blocked_seconds > 30
 
 
+def test_two_who_ask_at_the_same_moment_never_get_the_same_token(database: Database) -> None:
+    """Eight who ask without a pause, from an empty bucket: each token goes to one of them."""
+    rate = Rate(200)
+    fill(database, 0)
+    began = time.monotonic()
+
+    def hammer(_: int) -> tuple[int, int]:
+        asked = granted = 0
+        while time.monotonic() - began < 1.5:
+            granted += grant(database, rate, urgent=1).urgent
+            asked += 1
+        return asked, granted
+
+    with ThreadPoolExecutor(8) as workers:
+        answers = list(workers.map(hammer, range(8)))
+    passed = time.monotonic() - began
+    granted = sum(one for _, one in answers)
+    assert sum(asked for asked, _ in answers) > 1.5 * granted
+    assert 0.7 * 200 * 1.5 <= granted <= 200 * passed
+
+
 @pytest.mark.parametrize("per_second", [7.0, 300.0])
 def test_many_workers_at_once_never_get_more_than_the_rate_and_one_filling(
     database: Database, per_second: float

@@ -89,6 +89,15 @@ def working(*apps: App, threads: int) -> Iterator[list[ChannelWorker]]:
         yield workers
 
 
+@contextmanager
+def let_go(event: threading.Event) -> Iterator[None]:
+    """Whoever hangs goes on in the end, also when the test fails."""
+    try:
+        yield
+    finally:
+        event.set()
+
+
 def publish_bulk(app: App, patients: int) -> set[UUID]:
     hospital = Hospital(app.database)
     for number in range(patients):
@@ -141,7 +150,7 @@ def test_bulk_that_hangs_at_the_provider_holds_up_no_urgent_message(
             go_on.wait(60)
 
     arrivals.answer = hang
-    with working(app, threads=16) as [worker]:
+    with working(app, threads=16) as [worker], let_go(go_on):
         # 14 of the threads hang; 14 more messages have been claimed for them, and the rest waits.
         wait_for(lambda: len(arrivals.at) == 14 and worker.counts["claimed"] == 28)
         for name in ("first", "second", "third"):
