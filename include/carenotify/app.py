@@ -273,6 +273,7 @@ class App:
         return Relay(
             self.database,
             self.due_publisher,
+            self.receipt_recorder,
             broker_url=self.settings.broker_url.get_secret_value(),
             clock=self.clock,
             lost_after=timedelta(seconds=self.settings.requeue_after_seconds),

@@ -75,10 +75,15 @@ class ReceiptRecorder:
         total = Recorded()
         while True:
             with self.database.transaction() as transaction:
-                waiting = [(one.id, _receipt(one)) for one in kept.waiting(transaction, limit=_BATCH)]
-                total += self._apply(transaction, waiting)
-            if len(waiting) < _BATCH:
+                applied = self.apply_waiting_within(transaction)
+            total += applied
+            if applied.new < _BATCH:
                 return total
+
+    def apply_waiting_within(self, transaction: Transaction) -> Recorded:
+        """The same for a thousand of them, in a transaction that is open already."""
+        waiting = [(one.id, _receipt(one)) for one in kept.waiting(transaction, limit=_BATCH)]
+        return self._apply(transaction, waiting)
 
     def forget_unknown(self) -> int:
         """Let go of receipts that have waited long for a notification that is not there."""

@@ -10,6 +10,7 @@ from carenotify.domain.clock import Clock
 from carenotify.domain.notification import Channel, Lane
 from carenotify.domain.retry import DELIVERY_RETRIES
 from carenotify.journeys.publish_due import DuePublisher, Published
+from carenotify.journeys.record_receipt import ReceiptRecorder
 from carenotify.messaging import topology
 from carenotify.storage import claims, outbox
 from carenotify.storage.database import Database
@@ -36,12 +37,16 @@ class Relay:
 
     database: Database
     due_publisher: DuePublisher
+    receipts: ReceiptRecorder
     broker_url: str
     clock: Clock
     lost_after: timedelta
 
     def sweep(self) -> Sweep:
         """Settle abandoned claims, close what is over, publish what is due, urgent lanes first.
+
+        What a killed worker had sent, and a receipt tells of by now, is not due again: the two go together, so that no
+        other relay can publish it in between.
 
         Raises BrokerError or DatabaseUnavailableError when one of the two is away; the next sweep goes on.
         """
@@ -50,9 +55,13 @@ class Relay:
             settled = claims.settle(
                 transaction, now=now, claimed_before=now - GRACE, attempts_allowed=_ATTEMPTS_ALLOWED
             )
+            if settled:
+                self.receipts.apply_waiting_within(transaction)
             expired = outbox.expire(transaction, now=now)
         if settled:
-            log.warning("%d notifications were claimed by a worker that is gone; they are due again", settled)
+            log.warning(
+                "%d notifications were claimed by a worker that is gone; without a receipt they are due again", settled
+            )
         published = sum((self.due_publisher.publish_due(lane) for lane in Lane), start=Published())
         return Sweep(published, settled, expired)
 

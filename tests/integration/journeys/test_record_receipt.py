@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import date, timedelta
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -15,6 +17,7 @@ from carenotify.channels.sms.twilio_receipts import receipt_of
 from carenotify.domain.notification import Lane
 from carenotify.domain.receipt import Receipt
 from carenotify.errors import UnconfirmedDeliveryError
+from carenotify.journeys.publish_due import Published
 from carenotify.journeys.record_receipt import Recorded
 from carenotify.journeys.relay_due import GRACE
 from carenotify.storage import claims, outbox
@@ -169,6 +172,23 @@ def test_what_a_killed_worker_had_sent_is_not_sent_again_once_a_receipt_proves_i
     app.receipt_recorder.apply_waiting()
     assert row(hospital, notification)[0] == "sent"
     assert app.deliverer.claim([notification])[0] == []
+
+
+def test_the_relay_holds_receipts_against_what_it_settles_before_anybody_can_publish_it(
+    app: App, hospital: Hospital, clock: SetClock, notification: UUID
+) -> None:
+    claimed = claim(app, notification)
+    app.receipt_recorder.record([said(notification, "delivered")])
+    clock.now = claimed.claimed_until + GRACE
+    published: list[str] = []
+
+    def publish_due(_: Lane) -> Published:
+        published.append(row(hospital, notification)[0])
+        return Published()
+
+    relay = replace(app.relay, due_publisher=SimpleNamespace(publish_due=publish_due))  # type: ignore[arg-type]
+    assert relay.sweep().settled == 1
+    assert set(published) == {"delivered"}
 
 
 def test_what_was_never_tried_is_sent_whatever_a_receipt_says(app: App, hospital: Hospital, notification: UUID) -> None:
