@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from carenotify.channels.base import Provider
 from carenotify.domain.clock import Clock
+from carenotify.domain.fallback import GIVE_RECEIPTS
 from carenotify.domain.notification import Channel
 from carenotify.domain.receipt import Receipt
 from carenotify.errors import DeliveryError
@@ -71,19 +72,18 @@ class ReceiptLookUp:
                 unconfirmed.put_back(transaction, unasked)
         return LookedUp(len(silent) - len(unasked), recorded.moved)
 
-    def close_silent(self, channel: Channel) -> int:
+    def close_silent(self) -> int:
         """Give up on messages that stayed silent: they are not asked for any more, and count as `no_receipt`.
 
         They stay `sent`, since nothing else is known, with the reason `no_receipt`: by status and reason they are
-        counted wherever notifications are. A receipt that comes after all still moves them.
+        counted wherever notifications are. A receipt that comes after all still moves them. What went through a
+        provider that gives no receipts (a mail server, SNS) is not silent, and not among them.
         """
-        able = [provider.name for provider in self.providers[channel] if provider.looks_up]
+        before = self.clock() - self.give_up_after
         with self.database.transaction() as transaction:
-            closed = unconfirmed.close(
-                transaction, channel=channel, providers=able, sent_before=self.clock() - self.give_up_after
-            )
+            closed = unconfirmed.close(transaction, providers=GIVE_RECEIPTS, sent_before=before)
         if closed:
-            log.warning("%d messages on %s never got a receipt, and are not asked for any more", closed, channel)
+            log.warning("%d messages never got a receipt, and are not asked for any more", closed)
         return closed
 
 

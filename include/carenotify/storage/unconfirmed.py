@@ -48,9 +48,7 @@ UPDATE notifications n SET looked_up_at = NULL FROM unasked WHERE n.id = unasked
 _CLOSE = """
 WITH silent AS (
     SELECT id FROM notifications
-    WHERE status = 'sent' AND channel = %(channel)s AND provider = ANY(%(providers)s)
-      AND finished_at <= %(sent_before)s
-      AND reason IS NULL
+    WHERE status = 'sent' AND provider = ANY(%(providers)s) AND finished_at <= %(sent_before)s AND reason IS NULL
     ORDER BY id
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
@@ -86,9 +84,7 @@ def put_back(transaction: Transaction, unasked: Sequence[Silent]) -> None:
     transaction.execute(_PUT_BACK, {"ids": [one.notification_id for one in unasked]})
 
 
-def close(
-    transaction: Transaction, *, channel: Channel, providers: Collection[str], sent_before: datetime, limit: int = 5_000
-) -> int:
+def close(transaction: Transaction, *, providers: Collection[str], sent_before: datetime, limit: int = 5_000) -> int:
     """Mark what was sent before that moment and is still only `sent` as without a receipt; returns how many."""
-    parameters = {"channel": channel, "providers": list(providers), "sent_before": sent_before, "limit": limit}
+    parameters = {"providers": list(providers), "sent_before": sent_before, "limit": limit}
     return transaction.execute(_CLOSE, parameters).rowcount

@@ -121,8 +121,7 @@ def _receipt_loops(app: App, channels: Sequence[Channel]) -> list[Periodic]:
 
     def close() -> None:
         app.receipt_recorder.forget_unknown()
-        for channel in channels:
-            app.receipt_look_up.close_silent(channel)
+        app.receipt_look_up.close_silent()
 
     return [
         Periodic("receipts", app.receipt_recorder.apply_waiting, interval_seconds=_RECEIPT_SECONDS),

@@ -140,10 +140,10 @@ def test_after_three_days_silence_is_an_answer(
     look_up: ReceiptLookUp, provider: AskedProvider, hospital: Hospital, clock: SetClock, sent: int
 ) -> None:
     clock.now += look_up.give_up_after - timedelta(seconds=1)
-    assert look_up.close_silent(Channel.SMS) == 0
+    assert look_up.close_silent() == 0
     clock.advance(seconds=1)
-    assert look_up.close_silent(Channel.SMS) == sent
-    assert look_up.close_silent(Channel.SMS) == 0
+    assert look_up.close_silent() == sent
+    assert look_up.close_silent() == 0
     assert look_up.look_up(Channel.SMS) == LookedUp()
     assert not provider.asked
     assert hospital.query("SELECT status, reason, count(*) FROM notifications GROUP BY 1, 2") == [
@@ -155,7 +155,7 @@ def test_a_receipt_that_comes_after_all_still_moves_it(
     app: App, look_up: ReceiptLookUp, hospital: Hospital, clock: SetClock, sent: int
 ) -> None:
     clock.now += look_up.give_up_after
-    look_up.close_silent(Channel.SMS)
+    look_up.close_silent()
     [(identity,)] = hospital.query("SELECT id FROM notifications LIMIT 1")
     app.receipt_recorder.record([said(identity, "delivered")])
     assert hospital.query("SELECT status, reason FROM notifications WHERE id = %s", identity) == [("delivered", None)]
@@ -171,5 +171,5 @@ def test_a_provider_that_cannot_be_asked_is_left_alone(
     app.deliverer.record([app.deliverer.send(one) for one in app.deliverer.claim(ids)[0]])
     clock.now += look_up.give_up_after
     assert look_up.look_up(Channel.EMAIL) == LookedUp()
-    assert look_up.close_silent(Channel.EMAIL) == 0
+    assert look_up.close_silent() == 0
     assert hospital.statuses() == {"sent": 1}
