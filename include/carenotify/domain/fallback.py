@@ -39,6 +39,7 @@ MENDS: dict[str, Mends] = {
     "worker_lost": Mends.ADDRESS,
     NO_RECEIPT: Mends.ADDRESS,
     "message_rejected": Mends.CHANNEL,
+    "returned_by_broker": Mends.CHANNEL,
     "wording": Mends.CHANNEL,
     PROVIDER_DOWN: Mends.CHANNEL,
     "no_usable_address": Mends.CHANNEL,
