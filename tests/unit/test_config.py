@@ -192,3 +192,11 @@ def test_the_document_lists_exactly_the_settings_that_there_are() -> None:
 def test_several_brokers_are_one_setting() -> None:
     url = "amqp://me@one:5672/v, amqps://me@two/v"
     assert load_settings(NEEDED | {"CARENOTIFY_BROKER_URL": url}).broker_url.get_secret_value() == url
+
+
+def test_a_provider_has_no_limit_until_one_is_set() -> None:
+    limited = load_settings(NEEDED | {"CARENOTIFY_SES_MESSAGES_PER_SECOND": "0.5"})
+    assert limited.messages_per_second("ses") == 0.5
+    assert limited.messages_per_second("twilio") is None
+    assert limited.messages_per_second("carrier-pigeon") is None
+    assert "CARENOTIFY_SES_MESSAGES_PER_SECOND" in refusal(CARENOTIFY_SES_MESSAGES_PER_SECOND="-1")
