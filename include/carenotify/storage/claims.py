@@ -128,7 +128,8 @@ SET status = CASE
     claim_token = CASE WHEN j.refusal IS NULL THEN %(token)s::uuid END,
     claimed_until = CASE WHEN j.refusal IS NULL THEN %(claimed_until)s::timestamptz END,
     finished_at = CASE WHEN j.refusal NOT IN ('paused', 'rate_limited') THEN %(now)s::timestamptz END,
-    publish_until = NULL
+    publish_until = NULL,
+    followed_up_at = NULL  -- what was decided while it waited is decided anew when it fails
 FROM judged j
 WHERE n.id = j.id
 RETURNING j.refusal, n.id, n.expires_at, n.kind, n.channel, n.lane, n.attempts, n.template_version_id, n.sealed_data,
@@ -154,8 +155,7 @@ recorded AS (
         provider_message_id = COALESCE(o.provider_message_id, n.provider_message_id),
         error_code = o.code, possible_duplicate = n.possible_duplicate OR o.uncertain, claim_token = NULL,
         claimed_until = NULL, publish_until = NULL, sent_to = COALESCE(o.sent_to, n.sent_to),
-        finished_at = CASE WHEN o.status <> 'pending' THEN %(now)s::timestamptz END,
-        followed_up_at = NULL  -- whatever was decided while it waited
+        finished_at = CASE WHEN o.status <> 'pending' THEN %(now)s::timestamptz END
     FROM outcome o, held h
     WHERE n.id = o.id AND h.id = n.id AND n.status = 'sending' AND n.claim_token = o.token
     RETURNING n.id, n.attempts, n.status, n.reason, o.provider, n.error_code, o.suppressed
@@ -194,7 +194,7 @@ settled AS (
     SET status = CASE WHEN a.spent THEN 'failed' ELSE 'pending' END,
         reason = CASE WHEN a.spent THEN 'worker_lost' END,
         due_at = %(now)s, attempts = n.attempts + 1, claim_token = NULL, claimed_until = NULL, publish_until = NULL,
-        possible_duplicate = true, followed_up_at = NULL,
+        possible_duplicate = true,
         finished_at = CASE WHEN a.spent THEN %(now)s::timestamptz END
     FROM abandoned a
     WHERE n.id = a.id

@@ -85,12 +85,14 @@ def _look_for(condition: str) -> str:
                    SELECT FROM notification_appointments l
                    LEFT JOIN appointments a ON a.id = l.appointment_id
                    WHERE l.notification_id = n.id AND a.content_hash IS DISTINCT FROM l.content_hash
-               ) AND COALESCE((
-                   SELECT max(a.start_at) > %(now)s
-                   FROM notification_appointments l
-                   JOIN appointments a ON a.id = l.appointment_id
-                   WHERE l.notification_id = n.id
-               ), true),
+               ) AND (
+                   EXISTS (
+                       SELECT FROM notification_appointments l
+                       JOIN appointments a ON a.id = l.appointment_id
+                       WHERE l.notification_id = n.id AND a.start_at > %(now)s
+                   )
+                   OR NOT EXISTS (SELECT FROM notification_appointments l WHERE l.notification_id = n.id)
+               ),
                n.sent_to, n.tried_addresses, {RECIPIENT_COLUMNS}
         FROM candidate c
         JOIN notifications n ON n.id = c.id
