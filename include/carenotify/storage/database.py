@@ -20,7 +20,17 @@ Done = TypeVar("Done")
 
 
 # A server that is away, ending, failing over (read-only for a while), or whose connection was closed under us.
-_PASSING = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction, PoolTimeout)
+_PASSING = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.errors.ReadOnlySqlTransaction,
+    psycopg.errors.IdleInTransactionSessionTimeout,
+    PoolTimeout,
+)
+
+# A process that stands still in the middle of a transaction (a machine that is moved, a debugger) must not hold its
+# locks for ever: others wait for the same provider's pace. The server ends such a connection.
+_IDLE_SECONDS = 30
 
 
 class Database:
@@ -48,7 +58,9 @@ class Database:
     def _new_pool(self) -> ConnectionPool[Transaction]:
         options: dict[str, Any] = {
             # Compiling a statement takes longer than any of ours runs.
-            "options": "-c search_path=carenotify -c jit=off",
+            "options": (
+                f"-c search_path=carenotify -c jit=off -c idle_in_transaction_session_timeout={_IDLE_SECONDS}s"
+            ),
             "application_name": self._application,
             "connect_timeout": 5,
         }
