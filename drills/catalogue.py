@@ -43,7 +43,7 @@ DRILLS: dict[str, Drill] = {
         Drill(providers.provider_down, Size(2000, seconds=180)),
         Drill(providers.provider_errors, Size(1000), refused_share=0.01),
         Drill(providers.answers_cut, Size(1000), refused_share=0.01),
-        Drill(providers.slower_than_lease, Size(400, rounds=2, seconds=6.0), {"CARENOTIFY_CLAIM_SECONDS": "2"}),
+        Drill(providers.slower_than_lease, Size(200, rounds=1, seconds=6.0), {"CARENOTIFY_CLAIM_SECONDS": "2"}),
         Drill(brokers.disk_alarm, Size(2000, rounds=2), _NO_SWEEP),
         Drill(brokers.leader_lost, Size(3000, rounds=3), _NO_SWEEP, broker="rabbitmq-cluster"),
     )

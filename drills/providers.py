@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 
+from drills.private_server import DrillError
 from drills.ward import CHANNELS, THREADS, Ward
 
 _ERROR_SHARE = 0.3
 _CUT_SHARE = 0.3
 _UNTIL_SHARE = 0.7
+_FREEZES = 20
 # A claim's turn comes within a second, and its result is recorded soon after its call.
 _RECORDED_SECONDS = 1.5
 
@@ -56,25 +58,33 @@ def slower_than_lease(ward: Ward) -> None:
     ward.sandbox.set(latency_ms=ward.size.seconds * 1000)
     ward.plan(publish=True)
     ward.start()
-    for _ in range(ward.size.rounds):
-        ward.wait_for(lambda: len(_claims(ward)) > CHANNELS * THREADS, "both workers have claims")
-        _stand_still(ward)
-    ward.sandbox.set(latency_ms=0)
-
-
-def _stand_still(ward: Ward) -> None:
-    """Freeze a worker in the middle of its calls until what it had claimed is being sent by others."""
-    ward.workers.freeze(0)
-    claimed = _claims(ward)
-    time.sleep(ward.size.seconds + _RECORDED_SECONDS)  # calls that were under way reach the provider, and others' end
-    left = claimed.items() & _claims(ward).items()
-    taken = ward.sandbox.counts()
-    ward.taken_unrecorded.update(identity for identity, _ in left if taken[identity])
-    never_sent = {identity for identity, _ in left if not taken[identity]}
-    ward.wait_for(lambda: bool(never_sent & _now_of_others(ward, left)), "others take over")
+    ward.wait_for(lambda: len(_claims(ward)) > 2 * CHANNELS * THREADS, "both workers have claims")
+    left = _stand_still(ward)
+    never_sent = _never_sent(ward, left)
+    ward.wait_for(lambda: bool(never_sent & _taken_over(ward, left)), "others take over")
     ward.workers.thaw(0)
     ward.note_recovery()
     ward.tell(f"a worker stood still until others had taken over its {len(left)} claims; it goes on")
+    ward.sandbox.set(latency_ms=0)
+
+
+def _stand_still(ward: Ward) -> set[tuple[str, str]]:
+    """Freeze a worker at a moment when it has claims that it has not begun to send; returns all that it has."""
+    for _ in range(_FREEZES):
+        ward.workers.freeze(0)
+        claimed = _claims(ward)
+        time.sleep(ward.size.seconds + _RECORDED_SECONDS)  # calls under way reach the provider, and others are recorded
+        left = claimed.items() & _claims(ward).items()
+        if never_sent := _never_sent(ward, left):
+            ward.taken_unrecorded.update({identity for identity, _ in left} - never_sent)
+            return left
+        ward.workers.thaw(0)
+    raise DrillError("the worker never had a claim that it had not begun to send")
+
+
+def _never_sent(ward: Ward, left: set[tuple[str, str]]) -> set[str]:
+    taken = ward.sandbox.counts()
+    return {identity for identity, _ in left if not taken[identity]}
 
 
 def _claims(ward: Ward) -> dict[str, str]:
@@ -83,5 +93,6 @@ def _claims(ward: Ward) -> dict[str, str]:
     return {str(identity): str(token) for identity, token in rows}
 
 
-def _now_of_others(ward: Ward, left: set[tuple[str, str]]) -> set[str]:
-    return {identity for identity, _ in _claims(ward).items() - left}
+def _taken_over(ward: Ward, left: set[tuple[str, str]]) -> set[str]:
+    """What is claimed by others by now, or was sent by them already."""
+    return {identity for identity, _ in _claims(ward).items() - left} | set(ward.sandbox.counts())
