@@ -109,6 +109,25 @@ def test_every_message_of_both_channels_is_delivered_once_and_sigterm_drains(
     assert not sandbox.ledger.without_id
 
 
+def test_whose_number_is_out_of_use_is_told_by_mail_without_anybody_stepping_in(
+    app: App, hospital: Hospital, sandbox: SandboxServer, settings: dict[str, str], tmp_path: Path
+) -> None:
+    hospital.add_patient("anna", phone="+4915110000001", mail="anna@example.org")  # 0001: no such number
+    hospital.set_preferences("anna", channels=["sms"])
+    today = local_day(app.clock(), BERLIN)
+    noon = datetime.combine(today + timedelta(days=2), datetime.min.time(), BERLIN).replace(hour=12)
+    hospital.add_appointment("a1", "anna", start=noon)
+    app.reminder_planner.plan(today)
+    with running_worker(settings, tmp_path / "log") as worker:
+        wait_for(lambda: hospital.statuses() == Counter(failed=1, sent=1), seconds=60)
+        assert worker.end() == 0
+        assert "anna@example.org" not in worker.log
+    [identity] = sent_ids(hospital)
+    assert sandbox.counts() == {identity: {"channel": "email", "times": 1}}
+    assert hospital.query("SELECT resolution FROM dead_letters") == [("fallback",)]
+    assert hospital.query("SELECT reason FROM suppressions") == [("rejected",)]
+
+
 def test_sigterm_in_the_middle_finishes_what_was_begun_and_leaves_the_rest(
     app: App, hospital: Hospital, sandbox: SandboxServer, settings: dict[str, str], tmp_path: Path
 ) -> None:
