@@ -43,8 +43,7 @@ def dag_server(airflow_environment: dict[str, str]) -> Iterator[subprocess.Popen
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     with subprocess.Popen(command, env=airflow_environment, cwd=ROOT, text=True, **pipes) as server:
         yield server
-        assert server.stdin is not None
-        server.stdin.close()
+        server.kill()
 
 
 @pytest.fixture

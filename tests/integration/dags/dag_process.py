@@ -6,8 +6,10 @@ all that it logged, and what came of it as JSON. Answers each with a line, the f
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
+import signal
 import sys
 import traceback
 import warnings
@@ -65,6 +67,11 @@ def fail(dag_id: str, conf: dict[str, Any]) -> dict[str, Any]:
     return {"called": len(callbacks)}
 
 
+def _die_with_the_parent() -> None:
+    """Nothing plays on when the tests were killed (prctl(2), PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
 VERBS = {one.__name__: one for one in (play, play_without_retries, fail)}
 
 
@@ -74,6 +81,7 @@ def _in_a_fork(request: dict[str, Any]) -> int:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     code = 1
     try:
+        _die_with_the_parent()
         with Path(request["log"]).open("w") as log:
             for standard in (1, 2):
                 os.dup2(log.fileno(), standard)
@@ -91,5 +99,6 @@ def _in_a_fork(request: dict[str, Any]) -> int:
 
 
 if __name__ == "__main__":
+    _die_with_the_parent()
     for line in sys.stdin:
         print(_in_a_fork(json.loads(line)), file=ANSWERS, flush=True)
