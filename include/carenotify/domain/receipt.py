@@ -78,7 +78,9 @@ class Standing:
 
     def admits(self, said: Status) -> bool:
         """Whether a receipt that says so moves it. One that nobody tried to send cannot have been received."""
-        return can_move(self.status, said) and (self.tried or self.status not in _NOT_YET_SENT)
+        if self.under_way or (self.status in _NOT_YET_SENT and not self.tried):
+            return False
+        return can_move(self.status, said)
 
 
 def furthest(standing: Standing, receipts: Iterable[Receipt]) -> Receipt | None:

@@ -5,7 +5,7 @@ from itertools import pairwise
 from uuid import UUID, uuid4
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carenotify.domain.notification import Status, can_move
@@ -37,6 +37,7 @@ def stories(draw: st.DrawFn) -> tuple[list[Receipt], list[list[Receipt]]]:
     return receipts, [list(repeated[low:high]) for low, high in pairwise([0, *cuts, len(repeated)])]
 
 
+@settings(max_examples=500)
 @given(stories(), st.sampled_from(list(Status)), st.booleans())
 def test_any_order_and_repetition_of_receipts_ends_the_same(
     story: tuple[list[Receipt], list[list[Receipt]]], start: Status, tried: bool
@@ -82,6 +83,7 @@ def test_what_was_stopped_stays_as_it_is_told(stopped: Status) -> None:
 
 def test_only_what_is_being_sent_makes_a_receipt_wait() -> None:
     assert [status for status in Status if Standing(status).under_way] == [Status.SENDING]
+    assert furthest(Standing(Status.SENDING, tried=True), [receipt(one) for one in SAID]) is None
 
 
 def test_progress_moves_nothing() -> None:
