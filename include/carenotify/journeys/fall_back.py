@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -53,21 +53,32 @@ class FallbackSweeper:
     provider_names: Mapping[Channel, Sequence[str]]
     clock: Clock
     _opened: bool = False
+    _locked_out: bool = False
 
     def sweep(self) -> FollowedUp:
         """Follow up what failed or bounced, by setting what got no receipt, and what waits for providers that are down.
 
-        Raises DatabaseUnavailableError; DecryptionError when no patient at all can be opened, and nothing is decided.
+        Raises DatabaseUnavailableError; DecryptionError when no patient at all could be opened yet, and nothing is
+        decided about those.
         """
-        done = self._follow_up(lambda transaction: fallbacks.failed(transaction, now=self.clock(), limit=_AT_ONCE))
-        if self.settings.fallback_without_receipt_minutes:
-            done += self._follow_up(self._silent)
-        done += self._follow_up(self._waiting)
+        self._locked_out = False
+        done = sum((self._follow_up(find) for find in self._finders()), start=FollowedUp())
         if done.looked_at:
             log.info("fallbacks by channel: %s; nothing follows: %s", dict(done.followed), dict(done.left))
+        if self._locked_out and not self._opened:
+            raise DecryptionError("no patient can be opened; is CARENOTIFY_ENCRYPTION_KEYS the list that it was?")
         return done
 
     # --- what there is to look at ------------------------------------------------------------
+
+    def _finders(self) -> Iterator[_Find]:
+        yield self._failed
+        if self.settings.fallback_without_receipt_minutes:
+            yield self._silent
+        yield self._waiting
+
+    def _failed(self, transaction: Transaction) -> list[FollowUp]:
+        return fallbacks.failed(transaction, now=self.clock(), limit=_AT_ONCE)
 
     def _silent(self, transaction: Transaction) -> list[FollowUp]:
         now = self.clock()
@@ -117,7 +128,8 @@ class FallbackSweeper:
         choices = [chooser.choose(one, kin.get(one.id, ())) for one in found]
         self._opened = self._opened or chooser.opened
         if "unreadable" in choices and not self._opened:
-            raise DecryptionError("no patient can be opened; is CARENOTIFY_ENCRYPTION_KEYS the list that it was?")
+            self._locked_out = True  # with a wrong key all of them would be given up
+            return FollowedUp()
         rows = [choice for choice in choices if isinstance(choice, NewFallback)]
         inserted = fallbacks.insert(transaction, rows, now=now)
         fallbacks.settle(transaction, [one.id for one in found], replaced=inserted, now=now)

@@ -684,6 +684,26 @@ def test_with_a_wrong_key_nothing_is_decided(desk: Desk, anna: Hospital) -> None
     assert anna.query("SELECT followed_up_at FROM notifications") == [(None,)]
 
 
+def test_whoever_can_be_opened_shows_that_the_key_is_right_and_the_others_are_given_up(
+    desk: Desk, hospital: Hospital, clock: SetClock
+) -> None:
+    """Only an unreadable one has failed since this process began; another one waits for a dead provider."""
+    for name, number in (("anna", MOBILE), ("berta", SECOND)):
+        hospital.add_patient(name, phone=number, mail=f"{name}@example.org")
+        hospital.add_appointment(f"of-{name}", name)
+        hospital.set_preferences(name, channels=["sms"])
+    desk.plan()
+    hospital.query(
+        "UPDATE notifications SET status = 'failed', reason = 'wording', finished_at = now()"
+        " WHERE patient_id = 'anna' RETURNING 1"
+    )
+    make_unreadable(hospital, "anna")
+    break_down(hospital, "twilio")
+    clock.advance(minutes=125)
+    assert desk.app.fallback_sweeper.sweep() == FollowedUp(Counter(email=1), Counter())
+    assert desk.app.fallback_sweeper.sweep() == FollowedUp(Counter(), Counter(unreadable=1))
+
+
 def test_what_somebody_else_holds_is_left_for_the_next_round(desk: Desk, anna: Hospital) -> None:
     desk.refusals = {MOBILE: DeadAddressError("21211")}
     desk.plan()
