@@ -16,7 +16,10 @@ from carenotify.storage.sealed import Sealer
 
 @dataclass(frozen=True, slots=True)
 class NotificationState:
-    """How a notification stands. It says nothing of what it tells."""
+    """How a notification stands. It says nothing of what it tells.
+
+    It took the place of `fallback_of`; `fallback_id` took its place.
+    """
 
     id: UUID
     kind: str
@@ -36,6 +39,8 @@ class NotificationState:
     provider_message_id: str | None
     error_code: str | None
     possible_duplicate: bool
+    fallback_of: UUID | None
+    fallback_id: UUID | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,8 @@ SELECT n.id, n.kind, n.channel, n.lane AS priority, n.patient_id,
            SELECT l.appointment_id FROM notification_appointments l WHERE l.notification_id = n.id ORDER BY 1
        ) AS appointment_ids,
        n.status, n.reason, n.attempts, n.created_at, n.due_at, n.expires_at, n.queued_at, n.finished_at, n.provider,
-       n.provider_message_id, n.error_code, n.possible_duplicate
+       n.provider_message_id, n.error_code, n.possible_duplicate, n.fallback_of,
+       (SELECT f.id FROM notifications f WHERE f.fallback_of = n.id) AS fallback_id
 FROM notifications n
 """
 

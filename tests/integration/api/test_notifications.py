@@ -191,6 +191,17 @@ def test_a_story_names_cause_and_successor_and_no_address(moved: Hospital, desk:
     assert (successor["kind"], successor["priority"], successor["attempts"]) == ("rescheduled", "high", 0)
 
 
+def test_a_story_names_what_took_its_place_and_whose_place_it_took(desk: Desk, app: App, anna: Hospital) -> None:
+    anna.set_preferences(channels=["sms"])
+    anna.add_appointment()
+    app.reminder_planner.plan(NOON.date())
+    anna.query("UPDATE notifications SET status = 'failed', reason = 'wording', finished_at = now() RETURNING 1")
+    app.fallback_sweeper.sweep()
+    [(failed, second)] = anna.query("SELECT fallback_of::text, id::text FROM notifications WHERE channel = 'email'")
+    told = [desk.call("GET", f"/notifications/{each}").get_json() for each in (failed, second)]
+    assert [(one["fallback_of"], one["fallback_id"]) for one in told] == [(None, second), (failed, None)]
+
+
 def test_what_a_message_says_is_masked_for_who_may_not_read_it(moved: Hospital, desk: Desk) -> None:
     [(notification_id,)] = moved.query("SELECT id::text FROM notifications WHERE kind = 'rescheduled' LIMIT 1")
     masked = desk.call("GET", f"/notifications/{notification_id}", scopes={Scope.NOTIFICATIONS_READ_MASKED})

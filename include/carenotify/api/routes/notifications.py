@@ -87,7 +87,7 @@ class RequestedNotifications(BaseModel):
 
 
 class Notification(BaseModel):
-    """How a notification stands."""
+    """How a notification stands. It took the place of `fallback_of`, and `fallback_id` took its place."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -109,6 +109,8 @@ class Notification(BaseModel):
     provider_message_id: str | None
     error_code: str | None
     possible_duplicate: bool
+    fallback_of: UUID | None
+    fallback_id: UUID | None
 
 
 class Attempt(BaseModel):
