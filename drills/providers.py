@@ -10,9 +10,7 @@ from drills.ward import CHANNELS, THREADS, Ward
 _ERROR_SHARE = 0.3
 _CUT_SHARE = 0.3
 _UNTIL_SHARE = 0.7
-_FREEZES = 20
-# A claim's turn comes within a second, and its result is recorded soon after its call.
-_RECORDED_SECONDS = 1.5
+_ON_ITS_WAY_SECONDS = 0.5
 
 
 def provider_down(ward: Ward) -> None:
@@ -54,37 +52,25 @@ def answers_cut(ward: Ward) -> None:
 
 
 def slower_than_lease(ward: Ward) -> None:
-    """Every call outlasts its lease; and a worker stands still until others have taken over, then goes on."""
+    """Every call outlasts its lease; and a worker stands still until another has taken over, then goes on."""
     ward.sandbox.set(latency_ms=ward.size.seconds * 1000)
     ward.plan(publish=True)
-    ward.start()
-    ward.wait_for(lambda: len(_claims(ward)) > 2 * CHANNELS * THREADS, "both workers have claims")
-    left = _stand_still(ward)
-    never_sent = _never_sent(ward, left)
-    ward.wait_for(lambda: bool(never_sent & _taken_over(ward, left)), "others take over")
+    ward.workers.start(1)
+    ward.wait_for(lambda: len(_claims(ward)) > CHANNELS * THREADS, "claims that wait for a thread")
+    ward.workers.freeze(0)
+    time.sleep(ward.size.seconds + _ON_ITS_WAY_SECONDS)  # calls that were under way reach the provider
+    left, taken = _claims(ward), ward.sandbox.counts()
+    never_sent = {identity for identity in left if not taken[identity]}
+    if not never_sent:
+        raise DrillError("the worker had begun to send everything that it had claimed")
+    ward.taken_unrecorded.update(left.keys() - never_sent)
+    ward.workers.start(1)
+    ward.wait_for(lambda: bool(never_sent & _taken_over(ward, left)), "another takes over")
     ward.workers.thaw(0)
     ward.note_recovery()
-    ward.tell(f"a worker stood still until others had taken over its {len(left)} claims; it goes on")
+    ward.tell(f"a worker stood still until another had taken over its {len(left)} claims; it goes on")
+    ward.wait_for_share(_UNTIL_SHARE)
     ward.sandbox.set(latency_ms=0)
-
-
-def _stand_still(ward: Ward) -> set[tuple[str, str]]:
-    """Freeze a worker at a moment when it has claims that it has not begun to send; returns all that it has."""
-    for _ in range(_FREEZES):
-        ward.workers.freeze(0)
-        claimed = _claims(ward)
-        time.sleep(ward.size.seconds + _RECORDED_SECONDS)  # calls under way reach the provider, and others are recorded
-        left = claimed.items() & _claims(ward).items()
-        if never_sent := _never_sent(ward, left):
-            ward.taken_unrecorded.update({identity for identity, _ in left} - never_sent)
-            return left
-        ward.workers.thaw(0)
-    raise DrillError("the worker never had a claim that it had not begun to send")
-
-
-def _never_sent(ward: Ward, left: set[tuple[str, str]]) -> set[str]:
-    taken = ward.sandbox.counts()
-    return {identity for identity, _ in left if not taken[identity]}
 
 
 def _claims(ward: Ward) -> dict[str, str]:
@@ -93,6 +79,6 @@ def _claims(ward: Ward) -> dict[str, str]:
     return {str(identity): str(token) for identity, token in rows}
 
 
-def _taken_over(ward: Ward, left: set[tuple[str, str]]) -> set[str]:
-    """What is claimed by others by now, or was sent by them already."""
-    return {identity for identity, _ in _claims(ward).items() - left} | set(ward.sandbox.counts())
+def _taken_over(ward: Ward, left: dict[str, str]) -> set[str]:
+    """What is claimed by another by now, or was sent already."""
+    return {identity for identity, _ in _claims(ward).items() - left.items()} | set(ward.sandbox.counts())

@@ -25,8 +25,8 @@ class Workers:
     running: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def start(self, number: int) -> None:
-        """Start so many."""
-        self.running += [self._spawn(position) for position in range(number)]
+        """Start so many more."""
+        self.running += [self._spawn(len(self.running) + position) for position in range(number)]
 
     def kill(self, position: int) -> None:
         """SIGKILL: whatever it was about to do, it does not."""

@@ -1,6 +1,7 @@
 """A worker as in production, but for what its test has switched off, and with less patience for those that are gone.
 
-CHANGED_GRACE_SECONDS shortens the relay's grace; CHANGED_WITHOUT takes `fencing` or `confirms` away.
+CHANGED_GRACE_SECONDS shortens the relay's grace, and a provider's breaker stays open for a second only;
+CHANGED_WITHOUT takes `fencing` or `confirms` away.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
+from carenotify.domain.breaker import PROVIDER_BREAKER
 from carenotify.errors import BrokerError
 from carenotify.journeys import relay_due
 from carenotify.messaging.envelope import Envelope
@@ -42,6 +44,7 @@ def without_confirms() -> None:
 _WITHOUT: dict[str, Callable[[], None]] = {"fencing": without_fencing, "confirms": without_confirms}
 
 if __name__ == "__main__":
+    object.__setattr__(PROVIDER_BREAKER, "open_for", timedelta(seconds=1))
     relay_due.GRACE = timedelta(seconds=float(os.environ["CHANGED_GRACE_SECONDS"]))
     if switched_off := os.environ.get("CHANGED_WITHOUT"):
         _WITHOUT[switched_off]()
