@@ -54,7 +54,7 @@ class Ward:
     random: Random
     stalled_seconds: float
     planned: set[str] = field(default_factory=set)
-    claimed_at_kills: Counter[str] = field(default_factory=Counter)
+    claimed_at_kills: set[tuple[str, str]] = field(default_factory=set)
     taken_unrecorded: Counter[str] = field(default_factory=Counter)
     recoveries: list[float] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
@@ -150,9 +150,10 @@ class Ward:
 
     def note_claims(self) -> int:
         """Right after a kill: what is claimed and unrecorded may have been taken, and may come again."""
-        claimed = [str(row[0]) for row in self.query("SELECT id FROM notifications WHERE status = 'sending'")]
-        self.claimed_at_kills.update(claimed)
-        return len(claimed)
+        rows = self.query("SELECT id, claim_token FROM notifications WHERE status = 'sending'")
+        claims = {(str(identity), str(token)) for identity, token in rows} - self.claimed_at_kills
+        self.claimed_at_kills |= claims
+        return len(claims)
 
     def exposed(self) -> Counter[str]:
         """How often each notification may have been received again.
@@ -161,7 +162,7 @@ class Ward:
         """
         statement = "SELECT notification_id, count(*) FROM delivery_attempts WHERE outcome = 'worker_lost' GROUP BY 1"
         lost = Counter({str(identity): int(times) for identity, times in self.query(statement)})
-        return (self.claimed_at_kills & lost) + self.taken_unrecorded
+        return (Counter(identity for identity, _ in self.claimed_at_kills) & lost) + self.taken_unrecorded
 
     def note_recovery(self, channel: str | None = None) -> None:
         """From now, the end of a fault, until the next message is received."""
