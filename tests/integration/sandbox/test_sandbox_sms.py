@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -37,6 +38,9 @@ class Redirected(TwilioHttpClient):
         return super().request(method, url.replace("https://api.twilio.com", self._base), *arguments, **named)
 
 
+ANSWER = b"<Response/>"
+
+
 class Receiver(ThreadingHTTPServer):
     """Stands where our receipts endpoint will: keeps path, form and signature of each call."""
 
@@ -56,8 +60,17 @@ class Receipt(BaseHTTPRequestHandler):
         form = dict(parse_qsl(self.rfile.read(int(self.headers["Content-Length"])).decode(), keep_blank_values=True))
         url = self.server.url.removesuffix("/receipts") + self.path
         self.server.calls.append((url, form, self.headers["X-Twilio-Signature"]))
+        # As Airflow's API server does, compress for whoever does not say that they cannot read it.
+        compressed = "gzip" in self.headers.get("Accept-Encoding", "gzip")
+        body = gzip.compress(ANSWER) if compressed else ANSWER
         self.send_response(self.server.status)
+        if self.server.status != 204:
+            self.send_header("Content-Type", "text/xml; charset=utf-8")
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Encoding", "gzip" if compressed else "identity")
         self.end_headers()
+        if self.server.status != 204:
+            self.wfile.write(body)
 
     def log_message(self, *_arguments: Any) -> None:
         """Quiet."""
@@ -245,6 +258,13 @@ def test_a_reply_is_posted_signed_and_stop_bars_the_number(
     assert refused.value.code == 21610
     reply("START")
     assert text(client).status == "queued"
+
+
+def test_the_answer_to_a_reply_is_told_as_it_came(server: SandboxServer, receiver: Receiver) -> None:
+    receiver.status = 200
+    wanted = {"from": GOOD, "body": "Hello", "url": receiver.url}
+    answer = requests.post(server.url + "/twilio/inbound", json=wanted, timeout=5)
+    assert answer.json() == {"status": 200, "answer": ANSWER.decode()}
 
 
 def test_a_reply_needs_somewhere_to_go(server: SandboxServer) -> None:
