@@ -24,10 +24,12 @@ class Drill:
         return self.play.__name__
 
     def scaled(self, scale: float) -> Drill:
-        """The same drill, smaller."""
-        size = self.size
-        messages = max(100, round(size.messages * scale / 2) * 2)
-        return replace(self, size=replace(size, messages=messages, rounds=max(1, round(size.rounds * scale))))
+        """The same drill, smaller, shorter and with fewer faults."""
+        messages = max(100, round(self.size.messages * scale / 2) * 2)
+        rounds = max(1, round(self.size.rounds * scale))
+        return replace(
+            self, size=replace(self.size, messages=messages, rounds=rounds, seconds=self.size.seconds * scale)
+        )
 
 
 # Whatever the broker has confirmed has to stay: the sweep for what a broker has lost must not come to its help.
@@ -43,7 +45,7 @@ DRILLS: dict[str, Drill] = {
         Drill(providers.provider_down, Size(2000, seconds=180)),
         Drill(providers.provider_errors, Size(1000), refused_share=0.01),
         Drill(providers.answers_cut, Size(1000), refused_share=0.01),
-        Drill(providers.slower_than_lease, Size(200, rounds=1, seconds=6.0), {"CARENOTIFY_CLAIM_SECONDS": "2"}),
+        Drill(providers.slower_than_lease, Size(200, call_seconds=6.0), {"CARENOTIFY_CLAIM_SECONDS": "2"}),
         Drill(brokers.disk_alarm, Size(2000, rounds=2), _NO_SWEEP),
         Drill(brokers.leader_lost, Size(3000, rounds=3), _NO_SWEEP, broker="rabbitmq-cluster"),
     )

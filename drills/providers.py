@@ -53,12 +53,12 @@ def answers_cut(ward: Ward) -> None:
 
 def slower_than_lease(ward: Ward) -> None:
     """Every call outlasts its lease; and a worker stands still until another has taken over, then goes on."""
-    ward.sandbox.set(latency_ms=ward.size.seconds * 1000)
+    ward.sandbox.set(latency_ms=ward.size.call_seconds * 1000)
     ward.plan(publish=True)
     ward.workers.start(1)
     ward.wait_for(lambda: len(_claims(ward)) > CHANNELS * THREADS, "claims that wait for a thread")
     ward.workers.freeze(0)
-    time.sleep(ward.size.seconds + _ON_ITS_WAY_SECONDS)  # calls that were under way reach the provider
+    time.sleep(ward.size.call_seconds + _ON_ITS_WAY_SECONDS)  # calls that were under way reach the provider
     left, taken = _claims(ward), ward.sandbox.counts()
     never_sent = {identity for identity in left if not taken[identity]}
     if not never_sent:

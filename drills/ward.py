@@ -34,11 +34,12 @@ _DATABASE_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Size:
-    """How large a drill is: messages, how often its fault strikes, and for how many seconds where that matters."""
+    """How large a drill is: messages, how often its fault strikes, for how many seconds, and how slow a call is."""
 
     messages: int
     rounds: int = 1
     seconds: float = 0.0
+    call_seconds: float = 0.0
 
 
 @dataclass

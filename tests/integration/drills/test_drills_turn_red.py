@@ -17,7 +17,7 @@ def test_without_the_relay_what_a_killed_worker_had_claimed_is_lost(small_ward: 
 
 
 def test_without_fencing_a_worker_that_stood_still_makes_others_repeat_themselves(small_ward: OpenWard) -> None:
-    drill = Drill(providers.slower_than_lease, Size(120, rounds=1, seconds=1.5))
+    drill = Drill(providers.slower_than_lease, Size(120, call_seconds=1.5))
     verdict = play(drill, small_ward(drill.size, without="fencing"))
     assert verdict.unexplained > 0
     assert not verdict.passed

@@ -15,7 +15,7 @@ DRILLS = [
     Drill(kills.postgres_killed, Size(300, rounds=1)),
     Drill(kills.broker_killed, Size(300, rounds=1)),
     Drill(providers.answers_cut, Size(200), refused_share=0.05),
-    Drill(providers.slower_than_lease, Size(120, rounds=1, seconds=1.5)),
+    Drill(providers.slower_than_lease, Size(120, call_seconds=1.5)),
 ]
 
 
