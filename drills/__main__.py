@@ -49,6 +49,7 @@ def _log_folder(name: str) -> Path:
 
 def _write(verdicts: list[Verdict]) -> None:
     report = json.dumps([verdict.as_json() for verdict in verdicts], indent=1)
+    _RUN.mkdir(exist_ok=True)
     (_RUN / "drill-report.json").write_text(report + "\n")
 
 

@@ -67,6 +67,7 @@ class Workers:
             process.wait()
 
     def _spawn(self, position: int) -> subprocess.Popen[bytes]:
+        self.folder.mkdir(parents=True, exist_ok=True)  # whoever cleans up .run meanwhile must not end a drill
         with (self.folder / f"worker-{position + 1}.log").open("ab") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", self.module, *self.arguments],
