@@ -26,6 +26,7 @@ class Mends(StrEnum):
 
 NO_RECEIPT = "no_receipt"
 PROVIDER_DOWN = "provider_down"
+TOLD_OTHERWISE = "told_otherwise"
 # Providers that say afterwards what became of a message; of the others no receipt is missed.
 GIVE_RECEIPTS = frozenset({"twilio", "ses"})
 
@@ -173,7 +174,7 @@ def _why_nowhere(family: Family, candidates: Sequence[Channel], allowed: Sequenc
     if allowed:
         return "providers_down"
     if family.living:
-        return "told_otherwise"
+        return TOLD_OTHERWISE
     return "opted_out" if candidates else "no_other_address"
 
 

@@ -11,6 +11,7 @@ from datetime import timedelta
 from carenotify.config import Settings
 from carenotify.domain.breaker import BreakerState
 from carenotify.domain.clock import Clock
+from carenotify.domain.fallback import TOLD_OTHERWISE
 from carenotify.domain.kinds import KINDS
 from carenotify.domain.notification import Channel
 from carenotify.errors import DecryptionError
@@ -133,6 +134,8 @@ class FallbackSweeper:
         rows = [choice for choice in choices if isinstance(choice, NewFallback)]
         inserted = fallbacks.insert(transaction, rows, now=now)
         fallbacks.settle(transaction, [one.id for one in found], replaced=inserted, now=now)
+        told = [one.id for one, choice in zip(found, choices, strict=True) if choice == TOLD_OTHERWISE]
+        fallbacks.answer_dead_letters(transaction, told, now=now)
         followed = Counter(row.channel.value for row in rows if row.original in inserted)
         left = Counter(choice for choice in choices if isinstance(choice, str))
         left["followed_before"] += len(rows) - len(inserted)

@@ -12,7 +12,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from carenotify.domain.fallback import GIVE_RECEIPTS, NO_RECEIPT, PROVIDER_DOWN, Relative, family_key
+from carenotify.domain.fallback import (
+    GIVE_RECEIPTS,
+    NO_RECEIPT,
+    PROVIDER_DOWN,
+    TOLD_OTHERWISE,
+    Relative,
+    family_key,
+)
 from carenotify.domain.notification import Channel, Status
 from carenotify.storage.database import Transaction
 from carenotify.storage.patients import PERSON_JOINS
@@ -187,6 +194,11 @@ FROM (
 WHERE n.id = looked_at.id
 """
 
+_ANSWER = """
+UPDATE dead_letters SET resolved_at = %(now)s, resolution = %(resolution)s
+WHERE notification_id = ANY(%(ids)s) AND resolved_at IS NULL
+"""
+
 
 def failed(transaction: Transaction, *, now: datetime, limit: int) -> list[FollowUp]:
     """What came to an end without reaching anybody, oldest first. The rows are locked."""
@@ -272,3 +284,8 @@ def insert(transaction: Transaction, fallbacks: Sequence[NewFallback], *, now: d
 def settle(transaction: Transaction, ids: Collection[UUID], *, replaced: Collection[UUID], now: datetime) -> None:
     """All of these have been looked at; of those that still waited, the replaced ones have failed."""
     transaction.execute(_SETTLE, {"ids": list(ids), "replaced": list(replaced), "now": now})
+
+
+def answer_dead_letters(transaction: Transaction, ids: Collection[UUID], *, now: datetime) -> None:
+    """Their patients are told by another message of the same: nobody has to look at these dead letters."""
+    transaction.execute(_ANSWER, {"ids": list(ids), "resolution": TOLD_OTHERWISE, "now": now})

@@ -348,6 +348,8 @@ def test_whoever_got_the_mail_needs_no_second_one_when_the_sms_fails(desk: Desk,
     desk.deliver()
     assert desk.app.fallback_sweeper.sweep() == FollowedUp(Counter(), Counter(told_otherwise=1))
     assert desk.got == [MAIL]
+    letters = on_both.query("SELECT resolution FROM dead_letters")
+    assert letters == [("told_otherwise",)], "nobody has to look at it"
 
 
 @pytest.mark.parametrize("status", ["pending", "queued", "sending"])
