@@ -30,7 +30,8 @@ class Truth:
         )
 
 
-_REFUSED = {"failed", "bounced", "unsubscribed"}
+# Of a number that is out of use, whoever shares it is not even tried once that is known: suppressed.
+_REFUSED = {"failed", "bounced", "unsubscribed", "suppressed"}
 
 
 def compare(truth: Truth, *, report: Mapping[str, Any], received: set[str], before: set[str]) -> dict[str, int]:

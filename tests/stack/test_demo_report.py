@@ -178,3 +178,10 @@ def test_the_demo_waits_longest_for_messages_then_for_receipts_then_for_fallback
     waiting = [_patience(day(a="queued")), _patience(day(a="sent", b="delivered")), _patience(told)]
     assert waiting == sorted(waiting, reverse=True)
     assert len(set(waiting)) == 3
+
+
+def test_the_demo_fails_when_fewer_are_reached_than_dead_addresses_explain(tmp_path: Path) -> None:
+    report = written(tmp_path, day(a="sent"), {"a": 1}) | {"expected_patient_days": 100, "expected_reached": 98}
+    _judge(report, 1)
+    with pytest.raises(StackError, match="97 of 100 patient-days were reached"):
+        _judge(report | {"expected_reached": 97}, 1)

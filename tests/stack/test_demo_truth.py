@@ -47,8 +47,9 @@ def test_who_was_never_planned_is_missing() -> None:
     assert found(ALL[0], ALL[2], received={"1", "3"}) == [3, 0, 1, 0]
 
 
-def test_a_number_that_refuses_is_told_apart() -> None:
-    assert found(ALL[0], ("2", "berta", "2026-11-27", "failed"), ALL[2], received={"1", "3"}) == [3, 1, 0, 0]
+@pytest.mark.parametrize("status", ["failed", "suppressed"])
+def test_a_number_that_refuses_is_told_apart(status: str) -> None:
+    assert found(ALL[0], ("2", "berta", "2026-11-27", status), ALL[2], received={"1", "3"}) == [3, 1, 0, 0]
 
 
 def test_a_message_to_somebody_who_should_have_none_is_counted_unless_it_is_of_an_earlier_demo() -> None:
