@@ -88,6 +88,7 @@ def _kill_postgres(ward: Ward) -> None:
 
 def all_at_random(ward: Ward) -> None:
     """Workers, broker and database, one after the other as chance wills, while messages come due."""
+    ward.sandbox.set(latency_ms=_LATENCY_MS)
     ward.plan(over_seconds=ward.size.seconds)
     ward.start()
     end = time.monotonic() + ward.size.seconds

@@ -10,6 +10,7 @@ from drills.ward import CHANNELS, THREADS, Ward
 _ERROR_SHARE = 0.3
 _CUT_SHARE = 0.3
 _UNTIL_SHARE = 0.7
+_SLOW_UNTIL_SHARE = 0.4
 _ON_ITS_WAY_SECONDS = 0.5
 
 
@@ -69,7 +70,7 @@ def slower_than_lease(ward: Ward) -> None:
     ward.workers.thaw(0)
     ward.note_recovery()
     ward.tell(f"a worker stood still until another had taken over its {len(left)} claims; it goes on")
-    ward.wait_for_share(_UNTIL_SHARE)
+    ward.wait_for_share(_SLOW_UNTIL_SHARE)
     ward.sandbox.set(latency_ms=0)
 
 
