@@ -40,6 +40,7 @@ from carenotify.journeys.record_receipt import ReceiptRecorder
 from carenotify.journeys.relay_due import Relay
 from carenotify.journeys.request_notification import NotificationRequester
 from carenotify.journeys.seed_templates import seed_templates
+from carenotify.journeys.send_due import DueSender
 from carenotify.messaging.consumer import Consumer, Delivery
 from carenotify.messaging.dead_letters import FailedQueue
 from carenotify.messaging.publisher import Publisher
@@ -51,8 +52,8 @@ if TYPE_CHECKING:
     from carenotify.channels.email.sns_messages import SnsGate
     from carenotify.channels.sms.twilio_signature import TwilioSignature
 
-# The recorder, the claimer, the relay and its two publishing pipelines, for each of a worker's channels.
-_CONNECTIONS = 12
+# The recorder and the claimer of each of a worker's channels, the relay and its two publishing pipelines, and the loops.
+_CONNECTIONS = 16
 
 
 class _MadeOnDemand(UserDict[Channel, tuple[Provider, ...]]):
@@ -266,6 +267,11 @@ class App:
             claim_for=timedelta(seconds=self.settings.claim_seconds),
             recipient_limit=self.recipient_limit,
         )
+
+    @cached_property
+    def due_sender(self) -> DueSender:
+        """Delivers what is due, without the broker."""
+        return DueSender(self.database, self.deliverer, self.clock, threads=self.settings.send_threads)
 
     @cached_property
     def relay(self) -> Relay:

@@ -7,7 +7,7 @@ import sys
 import click
 
 from carenotify.cli.dead_letters import dead_letters
-from carenotify.cli.delivery import pause, publish_due, resume
+from carenotify.cli.delivery import pause, publish_due, resume, send
 from carenotify.cli.keys import keys
 from carenotify.cli.loads import ingest, quarantine
 from carenotify.cli.preferences import preferences
@@ -45,6 +45,7 @@ for command in (
     quarantine,
     remind,
     publish_due,
+    send,
     pause,
     resume,
     preferences,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import closing
 
 import click
@@ -28,6 +29,18 @@ def publish_due() -> None:
     with closing(build_app()) as app:
         published = sum((app.due_publisher.publish_due(lane) for lane in Lane), start=Published())
     click.echo(f"{published.confirmed} confirmed, {published.unconfirmed} not confirmed (they stay pending).")
+
+
+@click.command()
+@_channel
+def send(channel: Channel | None) -> None:
+    """Deliver what is due from here, without broker and workers. What fails for a passing reason is due again later."""
+    came: Counter[str] = Counter()
+    with closing(build_app()) as app:
+        for one in (channel,) if channel else Channel:
+            came += app.due_sender.send_due(one, app.pace(one))
+    told = ", ".join(f"{number} {status}" for status, number in sorted(came.items()))
+    click.echo(f"{told or 'Nothing was due'}.")
 
 
 @click.command()

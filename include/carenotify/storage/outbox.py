@@ -57,6 +57,17 @@ WHERE n.id = due.id
 RETURNING n.id, n.kind, n.channel, n.lane, n.attempts
 """
 
+_DUE_IDS = """
+SELECT n.id
+FROM notifications n
+WHERE (n.status = 'queued' OR n.status = 'pending' AND n.due_at <= %(now)s)
+  AND n.lane = %(lane)s AND n.channel = %(channel)s AND n.expires_at > %(now)s
+  AND n.reason IS DISTINCT FROM 'awaiting_contact'
+  AND NOT EXISTS (SELECT FROM pauses p WHERE p.channel IN (n.channel, '*'))
+ORDER BY n.due_at, n.id
+LIMIT %(limit)s
+"""
+
 MARK_QUEUED = """
 WITH confirmed AS (
     SELECT id FROM notifications WHERE id = ANY(%(ids)s) ORDER BY id FOR UPDATE
@@ -134,6 +145,12 @@ def lease_due(
     }
     rows = transaction.execute(LEASE, parameters).fetchall()
     return [LeasedRow(row[0], row[1], Channel(row[2]), Lane(row[3]), row[4]) for row in rows]
+
+
+def due_ids(transaction: Transaction, *, channel: Channel, lane: Lane, now: datetime, limit: int) -> list[UUID]:
+    """What could be claimed on a channel's lane now, published or not, oldest first."""
+    parameters = {"channel": channel, "lane": lane, "now": now, "limit": limit}
+    return [row[0] for row in transaction.execute(_DUE_IDS, parameters)]
 
 
 def mark_queued(transaction: Transaction, ids: Sequence[UUID], *, lease: datetime, now: datetime) -> int:

@@ -126,9 +126,12 @@ def test_the_commands_are_those_that_operators_rely_on() -> None:
         "ingest",
         "remind",
         "publish-due",
+        "send",
         "pause",
         "resume",
         "preferences",
+        "dead-letters",
+        "keys",
         "report",
         "migrate",
     }
