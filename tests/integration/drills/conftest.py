@@ -17,6 +17,7 @@ from stack.rabbitmq import ADMIN, call_management
 
 GRACE_SECONDS = 4.0
 STALLED_SECONDS = 12.0
+BREAKER_SECONDS = 90.0  # for drills in which a provider's breaker may open for its minute
 
 OpenWard = Callable[..., Ward]
 
@@ -38,7 +39,9 @@ def small_ward(mortal_postgres: PrivateServer, mortal_broker: PrivateServer, tmp
     """`small_ward(size, settings…, without=…)` opens a ward whose workers are quick to take over from those gone."""
     with ExitStack() as stack:
 
-        def opened(size: Size, *arguments: str, without: str = "", **settings: str) -> Ward:
+        def opened(
+            size: Size, *arguments: str, without: str = "", stalled_seconds: float = STALLED_SECONDS, **settings: str
+        ) -> Ward:
             name = f"drill_{uuid4().hex[:12]}"
             url = f"{mortal_postgres.url.rpartition('/')[0]}/{name}"
             with psycopg.connect(mortal_postgres.url, autocommit=True) as connection:
@@ -56,7 +59,7 @@ def small_ward(mortal_postgres: PrivateServer, mortal_broker: PrivateServer, tmp
                     settings={"CARENOTIFY_CLAIM_SECONDS": "2", "CARENOTIFY_REQUEUE_AFTER_SECONDS": "86400"}
                     | settings
                     | changes,
-                    stalled_seconds=STALLED_SECONDS,
+                    stalled_seconds=stalled_seconds,
                     seed=1,
                     module="tests.integration.drills.changed_worker",
                     arguments=arguments,

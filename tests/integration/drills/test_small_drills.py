@@ -8,7 +8,7 @@ from drills import kills, providers
 from drills.catalogue import Drill
 from drills.playing import play
 from drills.ward import Size
-from tests.integration.drills.conftest import OpenWard
+from tests.integration.drills.conftest import BREAKER_SECONDS, OpenWard
 
 DRILLS = [
     Drill(kills.worker_killed, Size(300, rounds=3)),
@@ -21,6 +21,6 @@ DRILLS = [
 
 @pytest.mark.parametrize("drill", DRILLS, ids=lambda drill: drill.name)
 def test_nothing_is_lost_and_only_what_was_under_way_comes_twice(drill: Drill, small_ward: OpenWard) -> None:
-    verdict = play(drill, small_ward(drill.size, **drill.settings))
+    verdict = play(drill, small_ward(drill.size, stalled_seconds=BREAKER_SECONDS, **drill.settings))
     assert verdict.passed, verdict
     assert verdict.messages == drill.size.messages
