@@ -17,17 +17,12 @@ Json = dict[str, Any]
 def post_json(url: str, body: Json, *, headers: Mapping[str, str] | None = None) -> Json:
     """POST JSON and return the JSON that is answered. Raises StackError with the answer when that is a refusal."""
     words = {"Content-Type": "application/json", **(headers or {})}
-    return _answer(urllib.request.Request(url, data=json.dumps(body).encode(), headers=words))  # noqa: S310  # our own
-
-
-def _answer(request: urllib.request.Request) -> Json:
+    request = urllib.request.Request(url, data=json.dumps(body).encode(), headers=words)  # noqa: S310  # our own address
     try:
         with open_local(request, timeout_seconds=30) as answer:
             found: Json = json.load(answer)
     except HTTPError as error:
-        raise StackError(
-            f"{request.full_url} answered {error.code}: {error.read(2000).decode(errors='replace')}"
-        ) from error
+        raise StackError(f"{url} answered {error.code}: {error.read(2000).decode(errors='replace')}") from error
     return found
 
 
@@ -42,10 +37,6 @@ class CarenotifyApi:
         """Hand in a change event."""
         return self._post("/events", event)
 
-    def notification(self, notification_id: str) -> Json:
-        """How a notification stands, with its story."""
-        return self._get(f"/notifications/{notification_id}")
-
     def pause(self) -> None:
         """Stop sending on every channel."""
         self._post("/pause", {"channel": None})
@@ -56,6 +47,3 @@ class CarenotifyApi:
 
     def _post(self, path: str, body: Json) -> Json:
         return post_json(self._url + path, body, headers=self._authorization)
-
-    def _get(self, path: str) -> Json:
-        return _answer(urllib.request.Request(self._url + path, headers=self._authorization))  # noqa: S310  # our own

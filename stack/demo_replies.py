@@ -20,12 +20,14 @@ STOPPED = 3
 
 @dataclass(frozen=True)
 class Replies:
-    """Patients whose telephone said STOP, the messages that later changes led to, and texts that were tried after."""
+    """Patients whose telephone said STOP, and the messages that later changes led to.
+
+    Whether a text was tried to such a telephone, its provider knows.
+    """
 
     stopped: int = 0
     patients: frozenset[str] = frozenset()
     later_ids: set[str] = field(default_factory=set)
-    texts_tried: int = 0
 
 
 def text_of_each(report: Mapping[str, Any], received: AbstractSet[str]) -> dict[str, str]:
@@ -44,8 +46,7 @@ def say_stop(settings: Mapping[str, str], day: date, texts: Mapping[str, str], *
     for booked in chosen:
         _answer(settings, texts[booked.patient_id], "Stop.")
     later = {id_ for number, one in enumerate(chosen) for id_ in _move(settings, api, one, f"demo-{run}-stop-{number}")}
-    tried = [story for id_ in later if (story := api.notification(id_))["channel"] == "sms"]
-    return Replies(len(chosen), frozenset(one.patient_id for one in chosen), later, len(tried))
+    return Replies(len(chosen), frozenset(one.patient_id for one in chosen), later)
 
 
 def _answer(settings: Mapping[str, str], text_id: str, word: str) -> None:

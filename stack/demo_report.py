@@ -75,7 +75,7 @@ def write(
         "change_notifications": len(told_at_once),
         "moved_while_waiting": moved.events,
         "stops": replies.stopped,
-        "texts_after_stop": replies.texts_tried,
+        "texts_after_stop": stats["by_kind"].get("twilio:after-stop", 0),
         "old_times_told": len(moved.old_ids & counts.keys()),
         "change_answer_p95_ms": changes.answer_p95_ms,
         "seconds": {stage: round(spent, 1) for stage, spent in seconds.items()},
@@ -86,6 +86,7 @@ def write(
 
 _REACHED = (
     ("reached, by the receivers", "expected_reached", "expected_patient_days"),
+    ("  with an address that works", "expected_reachable_reached", "expected_reachable"),
     ("  with two addresses", "expected_with_two_addresses_reached", "expected_with_two_addresses"),
 )
 

@@ -15,6 +15,7 @@ class Truth:
 
     told: frozenset[PatientDay]
     with_two_addresses: frozenset[PatientDay]
+    reachable: frozenset[PatientDay]
     not_told: frozenset[PatientDay]
 
     @classmethod
@@ -26,6 +27,7 @@ class Truth:
             with_two_addresses=frozenset(
                 (patient, day["day"]) for day in days for patient in day["with_two_addresses"]
             ),
+            reachable=frozenset((patient, day["day"]) for day in days for patient in day["reachable"]),
             not_told=frozenset((patient, day["day"]) for day in days for patient in day["skipped"]),
         )
 
@@ -58,7 +60,8 @@ def compare(truth: Truth, *, report: Mapping[str, Any], received: set[str], befo
 def reached(truth: Truth, *, report: Mapping[str, Any], arrived: set[str]) -> dict[str, int]:
     """Patient-days that should be told, of those the ones with a message that arrived at a person.
 
-    `arrived` are the ids of what people have, by the receivers' own word.
+    Reachable are those with an address that takes messages: each of them has to be reached. `arrived` are the ids of
+    what people have, by the receivers' own word.
     """
     got = {
         (told["patient_id"], told["appointment_day"])
@@ -67,6 +70,8 @@ def reached(truth: Truth, *, report: Mapping[str, Any], arrived: set[str]) -> di
     }
     return {
         "expected_reached": len(truth.told & got),
+        "expected_reachable": len(truth.reachable),
+        "expected_reachable_reached": len(truth.reachable & got),
         "expected_with_two_addresses": len(truth.with_two_addresses),
         "expected_with_two_addresses_reached": len(truth.with_two_addresses & got),
     }

@@ -7,14 +7,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from stack import demo_report
-from stack.demo import _judge, _patience
+from stack.demo import _patience
 from stack.demo_changes import Posted
 from stack.demo_replies import Replies, text_of_each
 from stack.demo_waiting import Moved, waiting_reminders
-from stack.errors import StackError
 
 NO_CHANGES = Posted(0, set(), 0.0)
 
@@ -42,6 +39,8 @@ def day(**statuses: str) -> dict[str, Any]:
         "untold": 0,
         "expected_patient_days": len(told),
         "expected_reached": len(told),
+        "expected_reachable": len(told),
+        "expected_reachable_reached": len(told),
         "expected_with_two_addresses": 0,
         "expected_with_two_addresses_reached": 0,
         "expected_without_message": 0,
@@ -59,9 +58,10 @@ def written(
     changes: Posted = NO_CHANGES,
     moved: Moved | None = None,
     replies: Replies | None = None,
+    by_kind: dict[str, int] | None = None,
 ) -> demo_report.Report:
     counts = {id_: {"channel": "sms", "times": number} for id_, number in times.items()}
-    stats = {"api_calls": 40, "api_failures": 4}
+    stats = {"api_calls": 40, "api_failures": 4, "by_kind": by_kind or {}}
     return demo_report.write(
         folder / "report.json",
         report=report,
@@ -104,24 +104,6 @@ def test_what_an_earlier_sandbox_received_is_told_apart_and_not_lost(tmp_path: P
     assert (found["lost"], found["sent_before_this_sandbox"]) == (0, 1)
 
 
-def test_the_demo_fails_when_a_message_was_lost_or_sent_twice_or_planned_again(tmp_path: Path) -> None:
-    good = written(tmp_path, day(a="sent"), {"a": 1})
-    _judge(good, planned=1)
-    with pytest.raises(StackError, match="Lost: 1, received twice: 0"):
-        _judge(written(tmp_path, day(a="sent"), {}), planned=1)
-    with pytest.raises(StackError, match="Lost: 0, received twice: 1"):
-        _judge(written(tmp_path, day(a="sent"), {"a": 2}), planned=1)
-    with pytest.raises(StackError, match="planned 1 more"):
-        _judge(good, planned=0)
-    for problem, words in (
-        ({"untold": 1}, "Untold: 1 patient-days"),
-        ({"expected_without_message": 2}, "2 of them got no message"),
-        ({"told_against_expectation": 3}, "3 got one that should have got none"),
-    ):
-        with pytest.raises(StackError, match=words):
-            _judge(good | problem, planned=1)
-
-
 def test_a_change_that_no_receiver_has_is_lost_and_one_that_came_twice_is_a_duplicate(tmp_path: Path) -> None:
     changes = Posted(3, {"x", "y", "z"}, 12.0)
     found = written(tmp_path, day(a="sent"), {"a": 1, "x": 1, "y": 2}, changes=changes)
@@ -136,16 +118,6 @@ def test_only_patients_whose_every_reminder_came_are_fully_told() -> None:
     assert demo_report.fully_told(report, {"a", "b"}, day=date(2026, 11, 28)) == set()
 
 
-def test_an_old_time_that_was_told_fails_the_demo(tmp_path: Path) -> None:
-    moved = Moved(1, old_ids={"old"}, new_ids={"new"})
-    well = written(tmp_path, day(old="superseded", other="sent"), {"new": 1, "other": 1}, moved=moved)
-    assert (well["lost"], well["duplicates"], well["moved_while_waiting"], well["old_times_told"]) == (0, 0, 1, 0)
-    _judge(well, 2)
-    wrong = written(tmp_path, day(old="superseded", other="sent"), {"new": 1, "other": 1, "old": 1}, moved=moved)
-    with pytest.raises(StackError, match="1 reminders told a time that was changed"):
-        _judge(wrong, 2)
-
-
 def test_a_new_time_that_nobody_got_is_lost(tmp_path: Path) -> None:
     report = written(tmp_path, day(old="superseded"), {}, moved=Moved(1, old_ids={"old"}, new_ids={"new"}))
     assert report["lost"] == 1
@@ -156,14 +128,6 @@ def test_only_patients_whose_every_reminder_waits_are_moved() -> None:
     told["notification_ids"]["d"] = told["notification_ids"]["c"] | {"status": "sending"}
     assert waiting_reminders(told, day=date(2026, 11, 27)) == {"pat-a": {"a"}}
     assert waiting_reminders(told, day=date(2026, 11, 28)) == {}
-
-
-def test_a_text_to_a_telephone_that_said_stop_fails_the_demo(tmp_path: Path) -> None:
-    heeded = Replies(3, frozenset({"pat-a"}), later_ids={"mail"}, texts_tried=0)
-    _judge(written(tmp_path, day(a="delivered"), {"a": 1, "mail": 1}, replies=heeded), 1)
-    ignored = Replies(3, frozenset({"pat-a"}), later_ids={"text"}, texts_tried=1)
-    with pytest.raises(StackError, match="1 texts were tried to telephones that had said STOP"):
-        _judge(written(tmp_path, day(a="delivered"), {"a": 1, "text": 1}, replies=ignored), 1)
 
 
 def test_only_who_got_a_text_can_answer_it() -> None:
@@ -180,8 +144,18 @@ def test_the_demo_waits_longest_for_messages_then_for_receipts_then_for_fallback
     assert len(set(waiting)) == 3
 
 
-def test_the_demo_fails_when_fewer_are_reached_than_dead_addresses_explain(tmp_path: Path) -> None:
-    report = written(tmp_path, day(a="sent"), {"a": 1}) | {"expected_patient_days": 100, "expected_reached": 98}
-    _judge(report, 1)
-    with pytest.raises(StackError, match="97 of 100 patient-days were reached"):
-        _judge(report | {"expected_reached": 97}, 1)
+def test_an_old_time_that_was_told_is_counted_by_the_receiver(tmp_path: Path) -> None:
+    moved = Moved(1, old_ids={"old"}, new_ids={"new"})
+    well = written(tmp_path, day(old="superseded", other="sent"), {"new": 1, "other": 1}, moved=moved)
+    assert (well["lost"], well["duplicates"], well["moved_while_waiting"], well["old_times_told"]) == (0, 0, 1, 0)
+    wrong = written(tmp_path, day(old="superseded", other="sent"), {"new": 1, "other": 1, "old": 1}, moved=moved)
+    assert wrong["old_times_told"] == 1
+
+
+def test_a_text_that_was_tried_after_stop_is_counted_by_the_provider(tmp_path: Path) -> None:
+    replies = Replies(3, frozenset({"pat-a"}), later_ids={"mail"})
+    counts = {"a": 1, "mail": 1}
+    heeded = written(tmp_path, day(a="delivered"), counts, replies=replies)
+    assert (heeded["stops"], heeded["texts_after_stop"], heeded["lost"]) == (3, 0, 0)
+    ignored = written(tmp_path, day(a="delivered"), counts, replies=replies, by_kind={"twilio:after-stop": 2})
+    assert ignored["texts_after_stop"] == 2

@@ -16,9 +16,10 @@ TRUTH = Truth.from_answers(
             "day": "2026-11-27",
             "told": ["anna", "berta"],
             "with_two_addresses": ["berta"],
+            "reachable": ["anna"],
             "skipped": {"gone": "deceased"},
         },
-        {"day": "2026-11-26", "told": ["anna"], "with_two_addresses": [], "skipped": {}},
+        {"day": "2026-11-26", "told": ["anna"], "with_two_addresses": [], "reachable": ["anna"], "skipped": {}},
     ]
 )
 
@@ -65,8 +66,8 @@ def test_who_was_told_by_an_earlier_demo_and_moved_since_is_not_missing() -> Non
 
 
 def test_reached_is_what_arrived_at_a_person_whatever_a_provider_took() -> None:
-    assert list(reached(TRUTH, report=report(*ALL), arrived={"1", "2", "3"}).values()) == [3, 1, 1]
-    assert list(reached(TRUTH, report=report(*ALL), arrived={"1", "3"}).values()) == [2, 1, 0]
+    assert list(reached(TRUTH, report=report(*ALL), arrived={"1", "2", "3"}).values()) == [3, 2, 2, 1, 1]
+    assert list(reached(TRUTH, report=report(*ALL), arrived={"1", "3"}).values()) == [2, 2, 2, 1, 0]
 
 
 START = datetime(2026, 11, 27, 9, tzinfo=UTC)

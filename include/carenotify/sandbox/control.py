@@ -102,11 +102,18 @@ class Control:
         return web.Response(text=self._hospital.preferences_csv(), content_type="text/csv")
 
     async def _expected(self, request: web.Request) -> web.Response:
-        """The truth about one local day (`day`, by default the reminder day): told, skipped by reason, quarantined."""
+        """The truth about one local day (`day`, by default the reminder day): told, skipped by reason, quarantined.
+
+        Of those told, `reachable` are the ones with an address that takes messages.
+        """
         day = date.fromisoformat(request.query.get("day", self._hospital.reminder_day.isoformat()))
         truth = dataclasses.asdict(self._hospital.expected(day))
         named = {name: sorted(truth[name]) for name in ("told", "with_two_addresses")}
-        return _json({"day": day, **truth, **named, "merged": self._hospital.survivors})
+        reachable = [person for person in named["told"] if self._is_reachable(person)]
+        return _json({"day": day, **truth, **named, "reachable": reachable, "merged": self._hospital.survivors})
+
+    def _is_reachable(self, patient_id: str) -> bool:
+        return not all(self._faults.is_dead(address) for address in self._hospital.addresses(patient_id))
 
     async def _change(self, request: web.Request) -> web.Response:
         """`{"start"?, "end"?, "status"?, "location"?}` or `{"delete": true}`."""

@@ -51,6 +51,7 @@ class Hospital:
     reasons: dict[str, str]
     cases: dict[str, list[str]]
     landlines: set[str]
+    e164: dict[str, str]
 
     def expected(self, day: date | None = None) -> Expected:
         """Who should be told about a day (by default the reminder day), who not and why, and which rows are broken."""
@@ -69,7 +70,7 @@ class Hospital:
                 skipped.setdefault(person, row.reason)
         return Expected(
             frozenset(told),
-            frozenset(person for person in told - self._dirty() if len(self._addresses(person)) > 1),
+            frozenset(person for person in told - self._dirty() if len(self.addresses(person)) > 1),
             {person: reason for person, reason in skipped.items() if person not in told},
             quarantined,
         )
@@ -78,12 +79,15 @@ class Hospital:
         """Patients of broken rows: an address of theirs may be one that nobody can use."""
         return {row.patient_id for row in self.rows.values() if row.defect and row.patient_id}
 
-    def _addresses(self, patient_id: str) -> set[str]:
-        """Where a patient may be told: current addresses that take messages, on channels that were not opted out of."""
+    def addresses(self, patient_id: str) -> set[str]:
+        """Where a patient may be told: current addresses that take messages, on channels that were not opted out of.
+
+        Numbers are in E.164, as providers are given them.
+        """
         refused = self.wishes.get(patient_id, Wish()).opted_out_channels
         telecoms = self.patients[patient_id].get("telecom", ())
         return {
-            telecom["value"]
+            self.e164.get(telecom["value"], telecom["value"])
             for telecom in telecoms
             if telecom.get("use") != "old"
             and "end" not in telecom.get("period", {})
@@ -168,6 +172,7 @@ def build_hospital(
         reasons=ward.reasons,
         cases=ward.cases,
         landlines=ward.registry.landlines,
+        e164=ward.registry.e164,
     )
 
 

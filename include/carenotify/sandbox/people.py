@@ -109,6 +109,7 @@ class Registry:
         self._turns = count()
         self._numbers: set[str] = set()
         self.landlines: set[str] = set()
+        self.e164: dict[str, str] = {}  # of numbers that are written otherwise
         self._mailboxes = count(1)
 
     def name(self) -> tuple[Script, str, str]:
@@ -162,4 +163,6 @@ class Registry:
             f"0049 {national}",
             f"0{national[:3]} / {national[3:6]} {national[6:]}",
         )
-        return self._rng.choice(forms)
+        written = self._rng.choice(forms)
+        self.e164[written] = number
+        return written

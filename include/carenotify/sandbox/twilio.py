@@ -95,6 +95,7 @@ class TwilioApi:
         if len(form["Body"]) > 1600:
             return twilio_numbers.TOO_LONG
         if form["To"] in self._stopped:
+            self._faults.counted["twilio:after-stop"] += 1
             return twilio_numbers.OPTED_OUT
         if self._faults.is_dead(form["To"]):
             return twilio_numbers.UNKNOWN if self._faults.dies_late(form["To"]) else twilio_numbers.INVALID_NUMBER

@@ -221,6 +221,9 @@ def test_the_truth_and_the_preferences_can_be_fetched(server: SandboxServer, cli
     truth = get(client, server.url + "/hospital/expected").json()
     assert set(truth["told"]) == server.hospital.expected().told
     assert set(truth["with_two_addresses"]) == server.hospital.expected().with_two_addresses
+    assert truth["reachable"] == truth["told"]
+    server.faults.set({"dead_share": 1})
+    assert get(client, server.url + "/hospital/expected").json()["reachable"] == []
     assert truth["skipped"] == server.hospital.expected().skipped
     listed = get(client, server.url + "/hospital/preferences.csv")
     assert listed.headers["Content-Type"].startswith("text/csv")
