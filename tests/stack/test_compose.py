@@ -48,6 +48,14 @@ def test_only_settings_that_exist_are_given(service: str) -> None:
     assert given <= known
 
 
+@pytest.mark.parametrize("service", [*airflow.PROCESSES, "worker"])
+def test_every_setting_can_be_set(service: str) -> None:
+    """But for what only clients and Airflow's own file system are told."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    elsewhere = {PREFIX + name for name in ("API_KEY", "API_URL", "DATA_DOCS_PATH")}
+    assert known - SERVICES[service]["environment"].keys() <= elsewhere
+
+
 @pytest.mark.parametrize("file", ["example.env", "demo.env"])
 def test_an_example_with_new_secrets_names_every_variable_that_is_required(file: str) -> None:
     assert environment(file).keys() | made_secrets() >= REQUIRED

@@ -33,7 +33,6 @@ CREATE TABLE inbound_messages (
     meaning         text NOT NULL,                  -- stop, start, help or other
     received_at     timestamptz NOT NULL
 );
-CREATE INDEX inbound_messages_by_address ON inbound_messages (address_index, received_at);
 
 -- A number may be unknown to the carrier and have said STOP: START takes back only the latter.
 ALTER TABLE suppressions DROP CONSTRAINT suppressions_pkey;
@@ -52,8 +51,6 @@ CREATE INDEX notifications_to_follow_up ON notifications (finished_at)
     WHERE status IN ('failed', 'bounced', 'suppressed', 'unsubscribed') AND followed_up_at IS NULL;
 CREATE INDEX notifications_without_receipt ON notifications (finished_at) WHERE status = 'sent';
 CREATE INDEX notifications_by_fallback ON notifications (fallback_of) WHERE fallback_of IS NOT NULL;
-CREATE INDEX notifications_by_provider_message ON notifications (provider_message_id)
-    WHERE provider_message_id IS NOT NULL;
 
 -- Providers --------------------------------------------------------------------------------------
 
@@ -102,7 +99,6 @@ def downgrade() -> None:
     """)
     op.execute("DROP TABLE provider_rates, provider_states, inbound_messages, receipts")
     op.execute("""
-        DROP INDEX notifications_by_provider_message;
         ALTER TABLE notifications
             DROP COLUMN sent_to, DROP COLUMN tried_addresses, DROP COLUMN fallback_of, DROP COLUMN followed_up_at,
             DROP COLUMN looked_up_at
