@@ -51,8 +51,9 @@ def demo(checkout: Checkout) -> int:
     day.run("send_reminders", "send_reminders_again", offset=timedelta(milliseconds=1))
     received = day.counts().keys() | before
     expected = day.truth()
-    truth = compare(expected, report=told, received=received, before=set(earlier["notification_ids"]))
-    truth |= reached(expected, report=told, arrived=day.arrived() | before)
+    told_before = set(earlier["notification_ids"])
+    truth = compare(expected, report=told, received=received, before=told_before)
+    truth |= reached(expected, report=told, arrived=day.arrived() | before, before=told_before)
     replies = day.answer_stop(told, received)
     changes = day.post_changes(told, received, without=replies.patients)
     file = checkout.run / "demo-report.json"

@@ -66,8 +66,14 @@ def test_who_was_told_by_an_earlier_demo_and_moved_since_is_not_missing() -> Non
 
 
 def test_reached_is_what_arrived_at_a_person_whatever_a_provider_took() -> None:
-    assert list(reached(TRUTH, report=report(*ALL), arrived={"1", "2", "3"}).values()) == [3, 2, 2, 1, 1]
-    assert list(reached(TRUTH, report=report(*ALL), arrived={"1", "3"}).values()) == [2, 2, 2, 1, 0]
+    assert list(reached(TRUTH, report=report(*ALL), arrived={"1", "2", "3"}, before=set()).values()) == [3, 2, 2, 1, 1]
+    assert list(reached(TRUTH, report=report(*ALL), arrived={"1", "3"}, before=set()).values()) == [2, 2, 2, 1, 0]
+
+
+def test_whoever_was_told_by_an_earlier_demo_need_not_be_reached_on_the_day_that_it_moved_to() -> None:
+    moved = ("1", "anna", "2026-11-28", "sent")
+    assert list(reached(TRUTH, report=report(moved), arrived={"1"}, before=set()).values())[1:3] == [2, 0]
+    assert list(reached(TRUTH, report=report(moved), arrived={"1"}, before={"1"}).values())[1:3] == [0, 0]
 
 
 START = datetime(2026, 11, 27, 9, tzinfo=UTC)
