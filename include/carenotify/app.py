@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from carenotify.channels.email.sns_messages import SnsGate
     from carenotify.channels.sms.twilio_signature import TwilioSignature
 
-# The recorder and the claimer of each of a worker's channels, the relay and its two publishing pipelines, and the loops.
+# The recorder and the claimer of each of a worker's channels, the relay with its two pipelines, and the loops.
 _CONNECTIONS = 16
 
 
