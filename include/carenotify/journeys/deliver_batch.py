@@ -22,11 +22,12 @@ from carenotify.domain.patient import addresses
 from carenotify.domain.recipient_limit import RecipientLimit
 from carenotify.domain.window import local_day
 from carenotify.domain.wording import Hospital, TemplateVersion, render
-from carenotify.errors import DecryptionError, DeliveryError, WordingError
+from carenotify.errors import DeliveryError, WordingError
 from carenotify.journeys.choose_provider import ProviderChooser
 from carenotify.storage import claims, templates
 from carenotify.storage.claims import Claim
 from carenotify.storage.database import Database, Transaction
+from carenotify.storage.patients import refuse_wrong_keys
 from carenotify.storage.returned_messages import keep_unknown
 
 log = logging.getLogger(__name__)
@@ -48,14 +49,13 @@ class Deliverer:
     clock: Clock
     claim_for: timedelta
     recipient_limit: RecipientLimit
-    _opened: bool = False
     _wordings: dict[int, TemplateVersion] = field(default_factory=dict)
 
     def claim(self, ids: Sequence[UUID]) -> tuple[list[Claim], Counter[str]]:
         """Claim what of these may be sent now; the counter says why others were refused for good or put back.
 
         What is in neither belongs to another worker, is done, or is not due; its message has served its purpose. One
-        that nobody knows is a dead letter.
+        that nobody knows is a dead letter. Raises DecryptionError, and claims nothing, with keys that open nothing.
         """
         now = self.clock()
         with self.database.transaction() as transaction:
@@ -69,8 +69,9 @@ class Deliverer:
                 limit=self.recipient_limit,
                 sealer=self.database.sealer,
             )
-            self._opened = self._opened or bool(taken)
             if unreadable:
+                if not taken:
+                    refuse_wrong_keys(transaction, self.database.sealer)
                 self._give_up(transaction, unreadable, token=token, now=now)
             if len(taken) + refused.total() + len(unreadable) < len(ids):
                 keep_unknown(transaction, ids, now=now, sealer=self.database.sealer)
@@ -82,9 +83,7 @@ class Deliverer:
     def _give_up(
         self, transaction: Transaction, unreadable: Sequence[tuple[UUID, int]], *, token: UUID, now: datetime
     ) -> None:
-        """Rows that cannot be opened fail alone; but with a key that opens nothing at all, none is given up."""
-        if not self._opened:
-            raise DecryptionError("nothing can be opened; is CARENOTIFY_ENCRYPTION_KEYS the list that it was?")
+        """Rows that cannot be opened fail alone."""
         outcomes = [
             delivery.given_up(Attempt(notification_id, token, attempts + 1), Status.FAILED, "unreadable")
             for notification_id, attempts in unreadable
@@ -112,7 +111,13 @@ class Deliverer:
         choice = self.chooser.choose(claim)
         if choice is None:
             return delivery.no_provider(attempt, due_at=self.chooser.next_chance(claim.channel))
-        attempt = replace(attempt, provider=choice.provider.name, trial=choice.trial, free=choice.free)
+        attempt = replace(
+            attempt,
+            provider=choice.provider.name,
+            trial=choice.trial,
+            free=choice.free,
+            left_alone_for=choice.left_alone_for,
+        )
         return self._hand_over(message, choice.provider, attempt)
 
     def _hand_over(self, message: OutgoingMessage, provider: Provider, attempt: Attempt) -> Outcome:

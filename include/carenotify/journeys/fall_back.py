@@ -14,11 +14,11 @@ from carenotify.domain.clock import Clock
 from carenotify.domain.fallback import TOLD_OTHERWISE
 from carenotify.domain.kinds import KINDS
 from carenotify.domain.notification import Channel
-from carenotify.errors import DecryptionError
 from carenotify.journeys.choose_fallback import FallbackChooser
 from carenotify.storage import fallbacks, provider_states, reminders
 from carenotify.storage.database import Database, Transaction
 from carenotify.storage.fallbacks import FollowUp, NewFallback, Outage
+from carenotify.storage.patients import refuse_wrong_keys
 
 log = logging.getLogger(__name__)
 
@@ -53,21 +53,16 @@ class FallbackSweeper:
     settings: Settings
     provider_names: Mapping[Channel, Sequence[str]]
     clock: Clock
-    _opened: bool = False
-    _locked_out: bool = False
 
     def sweep(self) -> FollowedUp:
         """Follow up what failed or bounced, by setting what got no receipt, and what waits for providers that are down.
 
-        Raises DatabaseUnavailableError; DecryptionError when no patient at all could be opened yet, and nothing is
-        decided about those.
+        Raises DatabaseUnavailableError; DecryptionError with keys that open nobody's record, and nothing is
+        decided about them.
         """
-        self._locked_out = False
         done = sum((self._follow_up(find) for find in self._finders()), start=FollowedUp())
         if done.looked_at:
             log.info("fallbacks by channel: %s; nothing follows: %s", dict(done.followed), dict(done.left))
-        if self._locked_out and not self._opened:
-            raise DecryptionError("no patient can be opened; is CARENOTIFY_ENCRYPTION_KEYS the list that it was?")
         return done
 
     # --- what there is to look at ------------------------------------------------------------
@@ -127,10 +122,8 @@ class FallbackSweeper:
         )
         kin = fallbacks.kin(transaction, found)
         choices = [chooser.choose(one, kin.get(one.id, ())) for one in found]
-        self._opened = self._opened or chooser.opened
-        if "unreadable" in choices and not self._opened:
-            self._locked_out = True  # with a wrong key all of them would be given up
-            return FollowedUp()
+        if "unreadable" in choices and not chooser.opened:
+            refuse_wrong_keys(transaction, self.database.sealer)
         rows = [choice for choice in choices if isinstance(choice, NewFallback)]
         inserted = fallbacks.insert(transaction, rows, now=now)
         fallbacks.settle(transaction, [one.id for one in found], replaced=inserted, now=now)

@@ -11,13 +11,13 @@ from carenotify.domain.clock import Clock
 from carenotify.domain.kinds import REMINDER, AppointmentLine, ReminderData
 from carenotify.domain.schedule import UNREADABLE, Digest, Plan, ReminderRules, plan_digests
 from carenotify.domain.window import day_bounds, local_day
-from carenotify.errors import DecryptionError, PlanDayError, WindowClosedError
+from carenotify.errors import PlanDayError, WindowClosedError
 from carenotify.journeys.choose_wording import Wordings
 from carenotify.journeys.tell_patient import Telling
 from carenotify.storage import notifications, reminders
 from carenotify.storage.database import Database, Transaction
 from carenotify.storage.outbox import IdRange
-from carenotify.storage.patients import some_can_be_opened
+from carenotify.storage.patients import refuse_wrong_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +113,8 @@ class ReminderPlanner:
 
     def _refuse_wrong_keys(self, transaction: Transaction, plan: Plan) -> None:
         """One record that cannot be opened is skipped; but with keys that open none, nobody would be reminded."""
-        if plan.due or not plan.skipped[UNREADABLE] or some_can_be_opened(transaction, self.database.sealer):
-            return
-        raise DecryptionError("no patient's record can be opened; is CARENOTIFY_ENCRYPTION_KEYS the list that it was?")
+        if plan.skipped[UNREADABLE] and not plan.due:
+            refuse_wrong_keys(transaction, self.database.sealer)
 
 
 def _telling(digest: Digest, *, due_at: datetime, closes: datetime, now: datetime) -> Telling:

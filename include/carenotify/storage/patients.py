@@ -129,13 +129,17 @@ def upsert_patients(transaction: Transaction, sealer: Sealer, loaded: Mapping[st
     return changed
 
 
-def some_can_be_opened(transaction: Transaction, sealer: Sealer) -> bool:
-    """Whether any of the records written last can be decrypted: with the wrong keys, none can."""
+def refuse_wrong_keys(transaction: Transaction, sealer: Sealer) -> None:
+    """Raise DecryptionError when none of the records written last can be opened.
+
+    Whoever finds nothing but records that cannot be opened asks here before they are given up: one spoilt record is
+    nobody's trouble but its patient's, but with the wrong keys everybody would be given up.
+    """
     for (sealed,) in transaction.execute(_LATEST):
         with suppress(DecryptionError):
             sealer.open(sealed)
-            return True
-    return False
+            return
+    raise DecryptionError("no patient's record can be opened; is CARENOTIFY_ENCRYPTION_KEYS the list that it was?")
 
 
 def known_patient_ids(transaction: Transaction, patient_ids: Collection[str]) -> set[str]:

@@ -182,6 +182,20 @@ def test_a_row_that_cannot_be_opened_fails_alone(
     assert hospital.query("SELECT reason FROM dead_letters") == [("unreadable",)]
 
 
+def test_a_spoilt_record_that_is_claimed_first_and_alone_holds_nobody_up(
+    broker_app: App, hospital: Hospital, sms: ScriptedProvider, worker: ChannelWorker
+) -> None:
+    plan(broker_app, hospital, patients=4)
+    hospital.query("UPDATE patients SET sealed_contact = 'spoilt' WHERE id = 'p2' RETURNING 1")
+    later = "UPDATE notifications SET due_at = due_at + %s WHERE patient_id <> 'p2' RETURNING 1"
+    hospital.query(later, timedelta(hours=1))
+    publish(broker_app)
+    wait_for(lambda: hospital.statuses() == Counter(pending=3, failed=1))
+    hospital.query(later, timedelta(hours=-1))
+    publish(broker_app)
+    wait_for(lambda: hospital.statuses() == Counter(sent=3, failed=1))
+
+
 def test_with_keys_that_open_nothing_no_row_is_given_up(broker_app: App, hospital: Hospital) -> None:
     plan(broker_app, hospital, patients=2)
     ids = [row[0] for row in hospital.query("SELECT id FROM notifications")]
