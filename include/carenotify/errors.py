@@ -48,6 +48,10 @@ class PreferencesFileError(CarenotifyError):
     """A file of preferences cannot be taken over. The message names the line and the column, not the patient's wish."""
 
 
+class SignatureUncheckedError(CarenotifyError):
+    """Nobody can tell just now whether a call was signed by who it seems to come from. The message says why."""
+
+
 # --- the patient API -------------------------------------------------------------------------
 
 

@@ -31,7 +31,8 @@ TWILIO = "twilio"
 class Signature:
     """How somebody who has no key of ours shows that a request is theirs.
 
-    `fits` looks at the request that is being served. `scheme` names the OpenAPI's security scheme, where it has one.
+    `fits` looks at the request that is being served, and raises SignatureUncheckedError when it cannot tell. `scheme`
+    names the OpenAPI's security scheme, where it has one.
     """
 
     fits: Callable[[], bool]

@@ -2,11 +2,13 @@
 
 A request that is signed instead passes its signature. Those that fit are not limited: a provider reports on ten
 thousand messages within minutes, from few addresses, and whoever holds its secret is believed. Those that do not fit
-count for their address, and past its limit no signature is looked at any more.
+count for their address, apart from its other requests, and past its limit no signature is looked at any more. Where
+nobody can tell, the answer is a 503, for providers do not repeat what was refused.
 """
 
 from __future__ import annotations
 
+import logging
 from http import HTTPStatus
 
 from flask import Flask, current_app, g, request
@@ -16,6 +18,9 @@ from carenotify.api.authentication import Caller
 from carenotify.api.endpoint import Endpoint, Signature, endpoint_of
 from carenotify.api.problems import ProblemError, wrong_field
 from carenotify.api.wiring import wiring
+from carenotify.errors import SignatureUncheckedError
+
+log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 1024 * 1024
 # A page of another site cannot send a header of its own choice with a visitor's cookie (Fetch standard, CORS).
@@ -58,10 +63,18 @@ def _guard() -> None:
 
 def _check_signature(signature: Signature) -> None:
     limits, address = wiring().limits, request.remote_addr or ""
-    limits.refuse_spent(address)
-    _check_size()
-    if not signature.fits():
-        limits.count_address(address)
+    limits.refuse_forger(address)
+    try:
+        _check_size()
+        fits = signature.fits()
+    except SignatureUncheckedError as error:
+        log.warning("a call to %s was put off: %s", request.path, error)
+        raise
+    except Exception:
+        limits.count_forged(address)  # what cannot even be read is nobody's whom we know
+        raise
+    if not fits:
+        limits.count_forged(address)
         raise ProblemError(HTTPStatus.FORBIDDEN, "This is open only to those who sign what they send.")
 
 

@@ -28,9 +28,13 @@ class Limits:
         """A request came from this address."""
         self._count(self._per_address, "address", _network(address))
 
-    def refuse_spent(self, address: str) -> None:
-        """Raise when this address has spent its requests; does not count one."""
-        key = ("address", _network(address))
+    def count_forged(self, address: str) -> None:
+        """Something came from this address that only those may send who sign it. Counted apart from its requests."""
+        self._count(self._per_address, "forged", _network(address))
+
+    def refuse_forger(self, address: str) -> None:
+        """Raise when too much came from this address that was not signed; does not count."""
+        key = ("forged", _network(address))
         if not self._counters.test(self._per_address, *key):
             raise self._too_many(self._per_address, *key)
 

@@ -18,6 +18,7 @@ from carenotify.errors import (
     DatabaseUnavailableError,
     EventConflictError,
     NotFoundError,
+    SignatureUncheckedError,
 )
 
 log = logging.getLogger(__name__)
@@ -72,6 +73,11 @@ _OURS: dict[type[CarenotifyError], tuple[HTTPStatus, str, Mapping[str, str]]] = 
     ),
     DatabaseUnavailableError: (HTTPStatus.SERVICE_UNAVAILABLE, "The database cannot be used just now.", _TRY_AGAIN),
     BrokerError: (HTTPStatus.SERVICE_UNAVAILABLE, "The broker cannot be used just now.", _TRY_AGAIN),
+    SignatureUncheckedError: (
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "What is signed cannot be checked just now; send it again.",
+        {"Retry-After": "10"},
+    ),
 }
 
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-
 from flask import request
 
 from carenotify.api.endpoint import TWILIO, Signature
 from carenotify.api.wiring import wiring
 from carenotify.channels.email.sns_messages import SnsMessage
-from carenotify.errors import SettingsError
-
-log = logging.getLogger(__name__)
+from carenotify.errors import SettingsError, SignatureUncheckedError
 
 _FORM = "application/x-www-form-urlencoded"
 
@@ -24,22 +20,19 @@ def public_url() -> str:
 
 
 def _is_twilios() -> bool:
+    given = request.headers.get("X-Twilio-Signature", "")
+    if request.mimetype != _FORM or not given:
+        return False
     try:
         signature = wiring().app.twilio_signature
     except SettingsError as error:
-        log.warning("a call that may be Twilio's was refused: %s", error)
-        return False
-    given = request.headers.get("X-Twilio-Signature", "")
-    return request.mimetype == _FORM and signature.fits(public_url(), request.form, given)
+        raise SignatureUncheckedError(str(error)) from None
+    return signature.fits(public_url(), request.form, given)
 
 
 def _is_amazons() -> bool:
-    gate = wiring().app.sns_gate
-    if gate.is_shut:
-        log.warning("a message that may be Amazon's was refused: CARENOTIFY_SES_TOPIC_ARNS names no topic")
-        return False
     message = SnsMessage.parse(request.get_data())
-    return message is not None and gate.admits(message)
+    return message is not None and wiring().app.sns_gate.admits(message)
 
 
 BY_TWILIO = Signature(_is_twilios, scheme=TWILIO)

@@ -204,21 +204,39 @@ def test_callbacks_that_are_not_signed_are_throttled_and_no_signature_is_looked_
     told = form(uuid4(), "delivered")
     refused = [call(client, f"{PATH}?notification_id={uuid4()}", told, signed="no").status_code for _ in range(21)]
     assert refused == [403] * 20 + [429]
+    assert client.get(f"{BASE}/health").status_code == 200  # what else comes from there is counted by itself
     throttled = twilio(client, uuid4(), "delivered")
     assert throttled.status_code == 429
     assert int(throttled.headers["Retry-After"]) >= 1
 
 
-def test_without_the_accounts_token_everything_is_refused(
+def test_an_address_that_has_spent_its_requests_may_still_bring_receipts(client: FlaskClient) -> None:
+    asked = [client.get(f"{BASE}/health").status_code for _ in range(21)]
+    assert asked == [200] * 20 + [429]
+    assert twilio(client, uuid4(), "delivered").status_code == 204
+
+
+def test_without_the_accounts_token_a_signed_call_is_put_off_and_the_log_says_why(
     app: App, client: FlaskClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     app.settings = app.settings.model_copy(update={"twilio_auth_token": None})
-    assert twilio(client, uuid4(), "delivered").status_code == 403
+    answer = twilio(client, uuid4(), "delivered")
+    assert (answer.status_code, answer.content_type) == (503, "application/problem+json")
     assert "CARENOTIFY_TWILIO_AUTH_TOKEN" in caplog.text
+    told = form(uuid4(), "delivered")
+    assert call(client, f"{PATH}?notification_id={uuid4()}", told, signed=None).status_code == 403
 
 
 def test_a_body_that_is_too_large_is_refused(client: FlaskClient) -> None:
     assert client.post(PATH, data={"MessageSid": "x" * 2_000_000}).status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("body", "refusal"), [(b"[" * 200_000, 403), (b"x" * 1_100_000, 413)], ids=["nested without end", "too large"]
+)
+def test_bodies_that_nobody_signs_are_throttled_too(client: FlaskClient, web: Web, body: bytes, refusal: int) -> None:
+    answers = [client.post(f"{BASE}/receipts/ses", data=body).status_code for _ in range(21)]
+    assert answers == [refusal] * 20 + [429]
 
 
 def test_no_address_is_logged(app: App, client: FlaskClient, text: UUID, caplog: pytest.LogCaptureFixture) -> None:
@@ -339,11 +357,21 @@ def test_the_end_of_a_subscription_is_told(client: FlaskClient, web: Web, caplog
     assert "subscription" in caplog.text
 
 
-def test_without_a_topic_everything_is_refused_and_the_log_says_why(
+def test_while_amazons_certificate_cannot_be_had_receipts_are_put_off_and_not_lost(
+    client: FlaskClient, hospital: Hospital, web: Web
+) -> None:
+    web.pages.clear()
+    answers = [amazon(client, notification(event("Delivery", uuid4()))) for _ in range(21)]
+    assert {answer.status_code for answer in answers} == {503}  # which Amazon repeats, and we do not hold against it
+    assert all(int(answer.headers["Retry-After"]) >= 1 for answer in answers)
+    assert hospital.query("SELECT count(*) FROM receipts") == [(0,)]
+
+
+def test_without_a_topic_messages_are_put_off_and_the_log_says_why(
     app: App, client: FlaskClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     app.__dict__["sns_gate"] = SnsGate([], fetch=Web())
-    assert amazon(client, notification(event("Delivery", uuid4()))).status_code == 403
+    assert amazon(client, notification(event("Delivery", uuid4()))).status_code == 503
     assert "CARENOTIFY_SES_TOPIC_ARNS" in caplog.text
 
 

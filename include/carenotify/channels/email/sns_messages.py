@@ -9,6 +9,7 @@ import base64
 import binascii
 import json
 import re
+import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from threading import Lock
@@ -23,9 +24,14 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
+from carenotify.errors import SignatureUncheckedError
+
 _FETCH_SECONDS = 5.0
 _REMEMBER_SECONDS = 24 * 3600.0
-_FORGET_FAILURE_SECONDS = 60.0
+# Amazon repeats what we put off three times, 20 seconds apart:
+# https://docs.aws.amazon.com/sns/latest/dg/SendMessageToHttp.retry.html
+_AFTER_FAILURE_SECONDS = 5.0
+_WAIT_SECONDS = 1.0
 _CERTIFICATES = 16
 _LONGEST_ANSWER = 64 * 1024
 
@@ -42,6 +48,8 @@ _SIGNED_MEMBERS = {
 }
 _HASHES: dict[str, hashes.HashAlgorithm] = {"1": hashes.SHA1(), "2": hashes.SHA256()}  # noqa: S303 - Amazon's version 1
 
+_UNREADABLE = (ValueError, RecursionError)  # the latter for lists in lists in lists ...
+
 Fetch = Callable[[str], bytes | None]
 
 
@@ -56,7 +64,7 @@ class SnsMessage:
         """Read a posted body; None when it is no message of SNS. Members that are no text are left out."""
         try:
             found: Any = json.loads(body)
-        except ValueError:
+        except _UNREADABLE:
             return None
         if not isinstance(found, dict):
             return None
@@ -78,7 +86,7 @@ class SnsMessage:
         """The JSON object in its message; empty when it is none."""
         try:
             found: Any = json.loads(self.members.get("Message", ""))
-        except ValueError:
+        except _UNREADABLE:
             return {}
         return found if isinstance(found, dict) else {}
 
@@ -93,49 +101,70 @@ class SnsGate:
     """Lets messages in that Amazon signed for one of `topics`. `fetch` gets a URL's content, None when it cannot.
 
     Nothing is fetched on a stranger's word: the topic is looked at first, and a URL has to be Amazon's own, in the
-    topic's region. Certificates are kept for a day.
+    topic's region. Certificates are kept for a day, and fetched one at a time; after one that could not be had,
+    whatever its name, none is asked for in the next seconds. Who comes meanwhile waits `wait_seconds` at most.
     """
 
-    def __init__(self, topics: Collection[str], *, fetch: Fetch | None = None) -> None:
+    def __init__(
+        self,
+        topics: Collection[str],
+        *,
+        fetch: Fetch | None = None,
+        timer: Callable[[], float] = time.monotonic,
+        wait_seconds: float = _WAIT_SECONDS,
+    ) -> None:
         self._topics = frozenset(topics)
         self._fetch = fetch or _fetched
-        self._keys: TTLCache[str, RSAPublicKey] = TTLCache(_CERTIFICATES, _REMEMBER_SECONDS)
-        self._failed: TTLCache[str, bool] = TTLCache(_CERTIFICATES, _FORGET_FAILURE_SECONDS)
+        self._timer = timer
+        self._wait_seconds = wait_seconds
+        self._keys: TTLCache[str, RSAPublicKey] = TTLCache(_CERTIFICATES, _REMEMBER_SECONDS, timer)
         self._guard = Lock()
-
-    @property
-    def is_shut(self) -> bool:
-        """No topic is known, so that nothing can come in."""
-        return not self._topics
+        self._fetching = Lock()
+        self._fetch_from = timer()
 
     def admits(self, message: SnsMessage) -> bool:
-        """Whether it is of a topic of ours, and its signature fits."""
+        """Whether it is of a topic of ours, and its signature fits.
+
+        Raises SignatureUncheckedError when nobody can tell: no topic is set, or its certificate cannot be had just now.
+        """
+        if not self._topics:
+            raise SignatureUncheckedError("CARENOTIFY_SES_TOPIC_ARNS names no topic")
         if message.topic not in self._topics:
             return False
         algorithm = _HASHES.get(message.members.get("SignatureVersion", ""))
         url = message.members.get("SigningCertURL", "")
         if algorithm is None or not _is_amazons(url, message.topic, path=_CERTIFICATE_PATH):
             return False
-        key = self._key(url)
-        return key is not None and _fits(key, message, algorithm)
+        return _fits(self._known(url) or self._awaited(url), message, algorithm)
 
     def confirm(self, message: SnsMessage) -> bool:
         """Say yes to a subscription that was admitted, by fetching its URL. False when that cannot be done."""
         url = message.members.get("SubscribeURL", "")
         return _is_amazons(url, message.topic, path=re.compile("/")) and self._fetch(url) is not None
 
-    def _key(self, url: str) -> RSAPublicKey | None:
+    def _known(self, url: str) -> RSAPublicKey | None:
         with self._guard:
-            known = self._keys.get(url)
-            if known is not None or url in self._failed:
-                return known
+            return self._keys.get(url)
+
+    def _awaited(self, url: str) -> RSAPublicKey:
+        """The key that is behind a URL, once it is this message's turn to fetch."""
+        if not self._fetching.acquire(timeout=self._wait_seconds):
+            raise SignatureUncheckedError("another certificate of Amazon's is being fetched")
+        try:
+            return self._known(url) or self._new(url)
+        finally:
+            self._fetching.release()
+
+    def _new(self, url: str) -> RSAPublicKey:
+        if self._timer() < self._fetch_from:
+            raise SignatureUncheckedError("a certificate of Amazon's could not be fetched a moment ago")
         content = self._fetch(url)
         key = None if content is None else _public_key(content)
+        if key is None:
+            self._fetch_from = self._timer() + _AFTER_FAILURE_SECONDS
+            raise SignatureUncheckedError("a certificate of Amazon's cannot be fetched")
         with self._guard:
-            if key is None:
-                self._failed[url] = True
-            else:
-                self._keys[url] = key
+            self._keys[url] = key
         return key
 
 
