@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from carenotify.config import Settings
 from carenotify.domain.breaker import BreakerState
@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 _AT_ONCE = 500
 # How long a change may wait for a provider that is down: its patient may be on the way already.
 _URGENT_WAIT = timedelta(minutes=5)
+# After which what goes on waiting is looked at again.
+_LOOK_AGAIN = timedelta(seconds=30)
 
 _Find = Callable[[Transaction], list[FollowUp]]
 
@@ -47,12 +49,13 @@ class FollowedUp:
 
 @dataclass(slots=True)
 class FallbackSweeper:
-    """Any number of workers may sweep; one does at a time, and each notification is decided about once."""
+    """Any number of workers may sweep; one does at a time, and what has come to its end is decided about once."""
 
     database: Database
     settings: Settings
     provider_names: Mapping[Channel, Sequence[str]]
     clock: Clock
+    _began: datetime = field(init=False)
 
     def sweep(self) -> FollowedUp:
         """Follow up what failed or bounced, by setting what got no receipt, and what waits for providers that are down.
@@ -60,6 +63,7 @@ class FallbackSweeper:
         Raises DatabaseUnavailableError; DecryptionError with keys that open nobody's record, and nothing is
         decided about them.
         """
+        self._began = self.clock()
         done = sum((self._follow_up(find) for find in self._finders()), start=FollowedUp())
         if done.looked_at:
             log.info("fallbacks by channel: %s; nothing follows: %s", dict(done.followed), dict(done.left))
@@ -90,6 +94,7 @@ class FallbackSweeper:
             closing_by=now + timedelta(minutes=self.settings.fallback_before_close_minutes),
             urgent_kinds=[kind.name for kind in KINDS.values() if kind.urgent],
             waiting_since=now - _URGENT_WAIT,
+            looked_at_before=self._began - _LOOK_AGAIN,
         )
         return fallbacks.waiting(transaction, outage, now=now, limit=_AT_ONCE)
 

@@ -73,13 +73,15 @@ class NewFallback:
 class Outage:
     """Channels whose providers are all down, and which of their rows cannot wait until one is back.
 
-    Those whose window is over by `closing_by`, and those of `urgent_kinds` that were made before `waiting_since`.
+    Those whose window is over by `closing_by`, and those of `urgent_kinds` that were made before `waiting_since`,
+    unless they were looked at after `looked_at_before`.
     """
 
     channels: Collection[Channel]
     closing_by: datetime
     urgent_kinds: Collection[str]
     waiting_since: datetime
+    looked_at_before: datetime
 
 
 def _look_for(condition: str) -> str:
@@ -110,7 +112,8 @@ def _look_for(condition: str) -> str:
 
 
 _FAILED = _look_for("""
-    n.status IN ('failed', 'bounced', 'suppressed', 'unsubscribed') AND n.followed_up_at IS NULL
+    n.status IN ('failed', 'bounced', 'suppressed', 'unsubscribed')
+    AND (n.followed_up_at IS NULL OR n.followed_up_at < n.finished_at)  -- not since it came to its end
     ORDER BY n.finished_at
 """)
 _SILENT = _look_for("""
@@ -122,7 +125,9 @@ _WAITING = _look_for("""
     n.status IN ('pending', 'queued') AND n.channel = ANY(%(channels)s) AND n.expires_at > %(now)s
     AND n.due_at <= %(closing_by)s
     AND (n.expires_at <= %(closing_by)s OR n.kind = ANY(%(urgent_kinds)s) AND n.created_at <= %(waiting_since)s)
-    AND n.reason IS DISTINCT FROM 'awaiting_contact' AND n.followed_up_at IS NULL
+    AND n.reason IS DISTINCT FROM 'awaiting_contact'
+    -- The other channel may be well again meanwhile, or what was relied on have failed.
+    AND (n.followed_up_at IS NULL OR n.followed_up_at <= %(looked_at_before)s)
     AND NOT EXISTS (SELECT FROM pauses x WHERE x.channel IN (n.channel, '*'))
     ORDER BY n.expires_at
 """)
@@ -181,7 +186,7 @@ SELECT fallback_of FROM inserted
 
 _SETTLE = f"""
 UPDATE notifications n
-SET followed_up_at = %(now)s,
+SET followed_up_at = GREATEST(%(now)s, n.finished_at),  -- the clock of whoever finished it may be ahead of ours
     status = CASE WHEN waits THEN 'failed' ELSE n.status END,
     reason = CASE WHEN waits THEN '{PROVIDER_DOWN}' ELSE n.reason END,
     finished_at = CASE WHEN waits THEN %(now)s ELSE n.finished_at END,
@@ -218,6 +223,7 @@ def waiting(transaction: Transaction, outage: Outage, *, now: datetime, limit: i
         "closing_by": outage.closing_by,
         "urgent_kinds": list(outage.urgent_kinds),
         "waiting_since": outage.waiting_since,
+        "looked_at_before": outage.looked_at_before,
         "now": now,
         "limit": limit,
     }
@@ -282,7 +288,10 @@ def insert(transaction: Transaction, fallbacks: Sequence[NewFallback], *, now: d
 
 
 def settle(transaction: Transaction, ids: Collection[UUID], *, replaced: Collection[UUID], now: datetime) -> None:
-    """All of these have been looked at; of those that still waited, the replaced ones have failed."""
+    """All of these have been looked at; of those that still waited, the replaced ones have failed.
+
+    What goes on waiting is looked at again.
+    """
     transaction.execute(_SETTLE, {"ids": list(ids), "replaced": list(replaced), "now": now})
 
 

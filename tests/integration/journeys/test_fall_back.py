@@ -31,6 +31,7 @@ from carenotify.errors import (
     OptedOutError,
     TemporaryDeliveryError,
 )
+from carenotify.journeys import fall_back
 from carenotify.journeys.fall_back import FollowedUp
 from carenotify.journeys.report_delivery import report_delivery
 from carenotify.storage import receipts, reminders
@@ -607,6 +608,60 @@ def test_when_the_other_channel_is_down_too_everything_waits(desk: Desk, anna: H
     assert desk.rows() == [("sms", "pending", None, False)]
 
 
+def test_when_the_other_channel_comes_back_first_it_is_used_half_a_minute_later(
+    desk: Desk, anna: Hospital, clock: SetClock
+) -> None:
+    desk.plan()
+    break_down(anna, "twilio", "smtp")
+    clock.advance(minutes=125)
+    assert desk.app.fallback_sweeper.sweep().left == Counter(providers_down=1)
+    break_down(anna, "smtp", state="closed")
+    clock.advance(seconds=29)
+    assert desk.app.fallback_sweeper.sweep() == NOTHING
+    clock.advance(seconds=1)
+    assert desk.app.fallback_sweeper.sweep() == FollowedUp(Counter(email=1), Counter())
+    desk.to_the_end()
+    assert desk.got == [MAIL]
+
+
+def test_what_waits_beside_a_mail_takes_its_place_when_the_mail_fails(
+    desk: Desk, hospital: Hospital, clock: SetClock
+) -> None:
+    """Told on both: the SMS waits for a dead provider, relying on a mail that fails only later."""
+    other = ContactPoint("email", "other@example.org", rank=2)
+    hospital.add_patient(contacts=[TWO_NUMBERS[0], ContactPoint("email", MAIL, rank=1), other])
+    hospital.add_appointment()
+    desk.plan()
+    break_down(hospital, "twilio")
+    clock.advance(minutes=125)
+    assert desk.app.fallback_sweeper.sweep().left == Counter(told_otherwise=1)
+    hospital.query(
+        "UPDATE notifications SET status = 'failed', reason = 'address_rejected', finished_at = %s, sent_to = %s,"
+        " followed_up_at = %s WHERE channel = 'email' RETURNING 1",
+        *(clock.now, desk.app.sealer.index(MAIL), clock.now),
+    )
+    clock.advance(seconds=30)
+    assert desk.app.fallback_sweeper.sweep().followed == Counter(email=1)
+
+
+def test_a_batch_of_those_who_have_to_wait_holds_nobody_up(
+    desk: Desk, hospital: Hospital, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fall_back, "_AT_ONCE", 2)
+    for number in range(5):
+        mail = None if number < 4 else MAIL
+        hospital.add_patient(f"p{number}", phone=f"+491511000000{number}", mail=mail)
+        hospital.add_appointment(f"a{number}", f"p{number}")
+        hospital.set_preferences(f"p{number}", channels=["sms"])
+    desk.plan()
+    break_down(hospital, "twilio")
+    clock.advance(minutes=125)
+    assert desk.app.fallback_sweeper.sweep() == FollowedUp(Counter(email=1), Counter(no_other_address=4))
+    clock.advance(seconds=30)
+    assert desk.app.fallback_sweeper.sweep() == FollowedUp(Counter(), Counter(no_other_address=4))
+    assert desk.app.fallback_sweeper.sweep() == NOTHING
+
+
 def test_a_channel_is_down_only_when_all_of_its_providers_are(app: App, hospital: Hospital) -> None:
     app.fallback_sweeper.provider_names = {SMS: ("twilio", "sns"), EMAIL: ("smtp",)}
     hospital.add_patient()
@@ -702,8 +757,7 @@ def test_whoever_can_be_opened_shows_that_the_key_is_right_and_the_others_are_gi
     make_unreadable(hospital, "anna")
     break_down(hospital, "twilio")
     clock.advance(minutes=125)
-    assert desk.app.fallback_sweeper.sweep() == FollowedUp(Counter(email=1), Counter())
-    assert desk.app.fallback_sweeper.sweep() == FollowedUp(Counter(), Counter(unreadable=1))
+    assert desk.app.fallback_sweeper.sweep() == FollowedUp(Counter(email=1), Counter(unreadable=1))
 
 
 def test_what_somebody_else_holds_is_left_for_the_next_round(desk: Desk, anna: Hospital) -> None:
