@@ -3,6 +3,9 @@
 Closed, everything goes through. After five failures in a row, or at once when our account is refused, it is open for a
 minute: nothing goes through. Then it is half open: trials go through, one at a time; two that go well close it, one
 that fails opens it again (M. Nygard, Release It!). A provider that has come back is given its share slowly.
+
+Nobody stands in for the only provider of a channel, and one that fails now and then still takes most messages: it is
+tried again after five seconds, and after twice as long with each trial that fails, up to the minute.
 """
 
 from __future__ import annotations
@@ -43,27 +46,40 @@ class CallResult(NamedTuple):
 class BreakerPolicy:
     """The numbers of a breaker.
 
-    `trial_for` is how long whoever takes a trial has for it; after that another may. It is longer than any call.
+    It is open for `first_open_for`, then twice as long after each trial that fails, and never longer than `open_for`:
+    that is how long it is open when our account is refused. `trial_for` is how long whoever takes a trial has for it;
+    after that another may. It is longer than any call.
     """
 
     failures_to_open: int = 5
+    first_open_for: timedelta = timedelta(seconds=60)
     open_for: timedelta = timedelta(seconds=60)
     successes_to_close: int = 2
     trial_for: timedelta = timedelta(seconds=30)
     first_share: float = 0.1
     ramp: timedelta = timedelta(seconds=60)
 
+    def open_after(self, failures: int, verdict: Verdict) -> timedelta:
+        """How long it is open when it opens with so many failures in a row, the last of them this one."""
+        if verdict is Verdict.REFUSES_US:
+            return self.open_for
+        failed_trials = min(max(0, failures - self.failures_to_open), _MOST_DOUBLINGS)
+        return min(self.open_for, self.first_open_for * (1 << failed_trials))
 
+
+# Far beyond any `open_for`, and what a timedelta can still hold.
+_MOST_DOUBLINGS = 16
 PROVIDER_BREAKER = BreakerPolicy()
+ONLY_PROVIDER_BREAKER = BreakerPolicy(first_open_for=timedelta(seconds=5))
 
 
 @dataclass(frozen=True, slots=True)
 class Breaker:
     """How one provider stands.
 
-    `failures` are counted in a row while closed, `successes` in a row since it was half open; a closed breaker that
-    has some has been open before. `retry_at` is when the next trial may be taken; None while closed. `changed_at` is
-    when the state was entered, None when it never changed.
+    `failures` are counted in a row, those of trials too, `successes` in a row since it was half open; a closed breaker
+    that has some has been open before. `retry_at` is when the next trial may be taken; None while closed. `changed_at`
+    is when the state was entered, None when it never changed.
     """
 
     state: BreakerState = BreakerState.CLOSED
@@ -94,12 +110,12 @@ class Breaker:
             return replace(self, failures=0) if self.failures else self
         failures = self.failures + 1
         if call.verdict is Verdict.REFUSES_US or failures >= policy.failures_to_open:
-            return _opened(failures, call.code, now, policy)
+            return _opened(failures, call, now, policy)
         return replace(self, failures=failures, last_code=call.code)
 
     def _after_trial(self, call: CallResult, now: datetime, policy: BreakerPolicy) -> Breaker:
         if call.verdict is not Verdict.WELL:
-            return _opened(self.failures + 1, call.code, now, policy)
+            return _opened(self.failures + 1, call, now, policy)
         successes = self.successes + 1
         if successes < policy.successes_to_close:
             return replace(self, successes=successes, retry_at=now)
@@ -115,7 +131,7 @@ class Breaker:
         return replace(self, state=BreakerState.HALF_OPEN, successes=0, retry_at=until, changed_at=now)
 
     def trial_due(self, now: datetime) -> bool:
-        """Whether a trial may be taken now: the minute is over, and nobody else is at one."""
+        """Whether a trial may be taken now: it was open for long enough, and nobody else is at one."""
         return not self.closed and (self.retry_at is None or self.retry_at <= now)
 
     def share(self, now: datetime, *, policy: BreakerPolicy = PROVIDER_BREAKER) -> float:
@@ -129,8 +145,9 @@ class Breaker:
         return min(1.0, policy.first_share + (1 - policy.first_share) * max(0.0, passed))
 
 
-def _opened(failures: int, code: str | None, now: datetime, policy: BreakerPolicy) -> Breaker:
-    return Breaker(BreakerState.OPEN, failures, retry_at=now + policy.open_for, changed_at=now, last_code=code)
+def _opened(failures: int, call: CallResult, now: datetime, policy: BreakerPolicy) -> Breaker:
+    retry_at = now + policy.open_after(failures, call.verdict)
+    return Breaker(BreakerState.OPEN, failures, retry_at=retry_at, changed_at=now, last_code=call.code)
 
 
 def verdict_on(error: DeliveryError | None) -> Verdict:

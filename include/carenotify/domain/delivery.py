@@ -52,7 +52,8 @@ class Outcome:
 class Attempt:
     """One try of one claimed notification. `number` is 1 for the first.
 
-    A `trial` decides about its provider. One that is `free` costs the message no attempt if it was surely not taken.
+    A `trial` decides about its provider, which is left alone for so long if it fails. One that is `free` costs the
+    message no attempt if it was surely not taken.
     """
 
     notification_id: UUID
@@ -61,6 +62,7 @@ class Attempt:
     provider: str | None = None
     trial: bool = False
     free: bool = False
+    left_alone_for: timedelta = PROVIDER_BREAKER.open_for
 
 
 def accepted(attempt: Attempt, provider_message_id: str, *, to: str) -> Outcome:
@@ -118,7 +120,7 @@ def _consequence(attempt: Attempt, error: DeliveryError, *, to: str, now: dateti
         return _again(attempt, error, due_at=now + wait, attempts=attempt.number - 1, reason=reason)
     certain = isinstance(error, TemporaryDeliveryError) and not isinstance(error, UnconfirmedDeliveryError)
     if attempt.free and certain:
-        due_at = now + PROVIDER_BREAKER.open_for
+        due_at = now + attempt.left_alone_for
         return _again(attempt, error, due_at=due_at, attempts=attempt.number - 1, reason="provider_down")
     if isinstance(error, TemporaryDeliveryError):
         delay = policy.delay_after(attempt.number)

@@ -14,7 +14,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from carenotify.channels.base import Provider
-from carenotify.domain.breaker import PROVIDER_BREAKER, Breaker, BreakerPolicy, BreakerState, CallResult
+from carenotify.domain.breaker import (
+    ONLY_PROVIDER_BREAKER,
+    PROVIDER_BREAKER,
+    Breaker,
+    BreakerPolicy,
+    BreakerState,
+    CallResult,
+    Verdict,
+)
 from carenotify.domain.clock import Clock
 from carenotify.domain.delivery import Outcome
 from carenotify.domain.notification import Channel
@@ -39,12 +47,13 @@ class Choice:
     """The provider to use, and whether this is the trial that decides about it.
 
     A trial is free for the message, but not when this provider has failed it before: a message with a fault of its own
-    would keep the provider from coming back, and never end.
+    would keep the provider from coming back, and never end. If it fails, the provider is left alone for so long.
     """
 
     provider: Provider
     trial: bool = False
     free: bool = False
+    left_alone_for: timedelta = PROVIDER_BREAKER.open_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +76,10 @@ class ProviderChooser:
         database: Database,
         providers: Mapping[Channel, Sequence[Provider]],
         clock: Clock,
-        policy: BreakerPolicy = PROVIDER_BREAKER,
     ) -> None:
         self._database = database
         self._providers = providers
         self._clock = clock
-        self._policy = policy
         self._guard = threading.Lock()
         self._known: Mapping[str, Breaker] = {}
         self._changes = 0
@@ -89,7 +96,7 @@ class ProviderChooser:
         providers = self._providers[claim.channel]
         well = [provider for provider in providers if self.breaker(provider.name).closed]
         if len(well) < len(providers) and (tried := self._trial_among(providers, others_are_well=bool(well))):
-            return Choice(tried, trial=True, free=claim.last_provider != tried.name)
+            return self._trial(tried, free=claim.last_provider != tried.name)
         well = [provider for provider in well if provider.name != claim.last_provider] or well
         if not well:
             return None
@@ -123,11 +130,20 @@ class ProviderChooser:
         """How a provider stands, as far as this process knows."""
         return self._known.get(name, _NEW)
 
+    def _trial(self, tried: Provider, *, free: bool) -> Choice:
+        failures, policy = self.breaker(tried.name).failures + 1, self._policy(tried.name)
+        return Choice(tried, trial=True, free=free, left_alone_for=policy.open_after(failures, Verdict.FAILING))
+
+    def _policy(self, name: str) -> BreakerPolicy:
+        """The only provider of a channel is left alone for less long: its messages have nowhere else to go."""
+        alone = any([provider.name for provider in of_one] == [name] for of_one in list(self._providers.values()))
+        return ONLY_PROVIDER_BREAKER if alone else PROVIDER_BREAKER
+
     def _first_with_a_share(self, providers: Sequence[Provider], *, place: float) -> Provider:
         """Who serves the messages at this place, 0 to 1: the last one has what those before it do not have yet."""
         *earlier, last = providers
         now = self._clock()
-        shares = ((provider, self.breaker(provider.name).share(now, policy=self._policy)) for provider in earlier)
+        shares = ((provider, self.breaker(provider.name).share(now)) for provider in earlier)
         return next((provider for provider, share in shares if place < share), last)
 
     def _trial_among(self, providers: Sequence[Provider], *, others_are_well: bool) -> Provider | None:
@@ -154,7 +170,7 @@ class ProviderChooser:
         if not calls:
             return {}
         now = self._clock()
-        found = provider_states.fold(transaction, calls, now=now, policy=self._policy)
+        found = provider_states.fold(transaction, calls, now=now, policy_of=self._policy)
         self._call_back(transaction, found, now)
         return found
 
@@ -195,7 +211,7 @@ class ProviderChooser:
         for name in (provider.name for provider in providers):
             if self.breaker(name).trial_due(now) and self._may_ask_for(name, now):
                 with self._database.transaction() as transaction:
-                    trial = provider_states.take_trial(transaction, name, now=now, policy=self._policy)
+                    trial = provider_states.take_trial(transaction, name, now=now)
                 if trial is not None and trial.retry_at is not None:
                     self.adopt({name: trial})
                     with self._guard:

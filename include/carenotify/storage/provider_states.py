@@ -8,7 +8,7 @@ no failures counted: that is the usual case, and costs one look at a tiny table.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import reduce
 from typing import Any
@@ -52,11 +52,11 @@ def fold(
     calls: Mapping[str, Sequence[CallResult]],
     *,
     now: datetime,
-    policy: BreakerPolicy = PROVIDER_BREAKER,
+    policy_of: Callable[[str], BreakerPolicy] = lambda _: PROVIDER_BREAKER,
 ) -> dict[str, Breaker]:
     """Count the results of calls, by provider and in their order; returns how those stand that may have changed.
 
-    To be called last in a transaction: the rows stay locked until it commits.
+    `policy_of` gives a provider's policy. To be called last in a transaction: the rows stay locked until it commits.
     """
     failing = sorted(name for name, of in calls.items() if any(call.verdict is not Verdict.WELL for call in of))
     parameters = {"providers": sorted(calls), "failing": failing, "now": now}
@@ -65,13 +65,16 @@ def fold(
         transaction.execute(_INTRODUCE, parameters | {"providers": failing})
         before = _breakers(transaction.execute(_LOCK_WHAT_MAY_CHANGE, parameters))
     after = {
-        name: reduce(lambda breaker, call: breaker.after(call, now=now, policy=policy), calls[name], breaker)
-        for name, breaker in before.items()
+        name: _after_all(breaker, calls[name], now=now, policy=policy_of(name)) for name, breaker in before.items()
     }
     for name, breaker in after.items():
         if breaker != before[name]:
             _write(transaction, name, breaker)
     return after
+
+
+def _after_all(breaker: Breaker, calls: Iterable[CallResult], *, now: datetime, policy: BreakerPolicy) -> Breaker:
+    return reduce(lambda stands, call: stands.after(call, now=now, policy=policy), calls, breaker)
 
 
 def take_trial(

@@ -12,7 +12,7 @@ from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
-from carenotify.domain.breaker import PROVIDER_BREAKER
+from carenotify.domain.breaker import ONLY_PROVIDER_BREAKER, PROVIDER_BREAKER
 from carenotify.errors import BrokerError
 from carenotify.journeys import relay_due
 from carenotify.messaging.envelope import Envelope
@@ -44,7 +44,8 @@ def without_confirms() -> None:
 _WITHOUT: dict[str, Callable[[], None]] = {"fencing": without_fencing, "confirms": without_confirms}
 
 if __name__ == "__main__":
-    object.__setattr__(PROVIDER_BREAKER, "open_for", timedelta(seconds=1))
+    for policy in (PROVIDER_BREAKER, ONLY_PROVIDER_BREAKER):
+        object.__setattr__(policy, "open_for", timedelta(seconds=1))
     relay_due.GRACE = timedelta(seconds=float(os.environ["CHANGED_GRACE_SECONDS"]))
     if switched_off := os.environ.get("CHANGED_WITHOUT"):
         _WITHOUT[switched_off]()

@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from carenotify.domain.breaker import PROVIDER_BREAKER, Breaker, BreakerState, CallResult, Verdict, verdict_on
+from carenotify.domain.breaker import (
+    ONLY_PROVIDER_BREAKER,
+    PROVIDER_BREAKER,
+    Breaker,
+    BreakerState,
+    CallResult,
+    Verdict,
+    verdict_on,
+)
 from carenotify.errors import (
     AddressRejectedError,
     DeliveryError,
@@ -56,6 +64,37 @@ def test_one_success_between_them_starts_the_count_again() -> None:
 
 def test_an_account_that_is_refused_opens_it_at_once() -> None:
     assert after(WELL, REFUSED).state is BreakerState.OPEN
+
+
+def left_alone(*trials: CallResult, first: CallResult = FAILED) -> list[float]:
+    """For how many seconds the only provider of a channel is left alone each time, when its trials end like this."""
+    now, breaker, seconds = NOW, Breaker(), []
+    for call in (*[first] * 4, first, *trials):
+        if not breaker.closed:
+            assert breaker.retry_at is not None
+            seconds.append((breaker.retry_at - now).total_seconds())
+            now = breaker.retry_at
+            breaker = breaker.trial(now=now) or breaker
+        breaker = breaker.after(call, now=now, policy=ONLY_PROVIDER_BREAKER)
+    return seconds
+
+
+def test_the_only_provider_of_a_channel_is_tried_soon_and_less_often_with_each_trial_that_fails() -> None:
+    assert left_alone(*[BAD_TRIAL] * 2_000)[:8] == [5, 10, 20, 40, 60, 60, 60, 60]
+
+
+def test_the_only_provider_begins_with_five_seconds_again_once_it_was_back() -> None:
+    back = [BAD_TRIAL, GOOD_TRIAL, GOOD_TRIAL, *[FAILED] * 5, BAD_TRIAL]
+    assert left_alone(*back)[-1] == 5
+
+
+def test_the_only_provider_is_left_alone_for_a_minute_when_it_refuses_our_account() -> None:
+    refused = after(REFUSED).after(REFUSED, now=NOW, policy=ONLY_PROVIDER_BREAKER)
+    assert refused.retry_at == NOW + MINUTE
+    trial = after(*[FAILED] * 5).trial(now=NOW + MINUTE)
+    assert trial is not None
+    again = trial.after(REFUSED._replace(trial=True), now=NOW + MINUTE, policy=ONLY_PROVIDER_BREAKER)
+    assert again.retry_at == NOW + 2 * MINUTE
 
 
 def test_no_trial_is_taken_before_the_minute_is_over_nor_while_somebody_else_is_at_one() -> None:
