@@ -5,6 +5,7 @@ What takes long to import is imported where it is made: a DAG's task needs no pr
 
 from __future__ import annotations
 
+import logging
 from collections import UserDict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
@@ -54,6 +55,8 @@ if TYPE_CHECKING:
 
 # The recorder and the claimer of each of a worker's channels, the relay with its two pipelines, and the loops.
 _CONNECTIONS = 16
+
+log = logging.getLogger(__name__)
 
 
 class _MadeOnDemand(UserDict[Channel, tuple[Provider, ...]]):
@@ -174,13 +177,15 @@ class App:
     def _twilio(self) -> Provider:
         from carenotify.channels.sms.twilio import TwilioProvider
 
+        if self.settings.twilio_callback_url is None:
+            log.warning("CARENOTIFY_PUBLIC_URL is an address of this machine: Twilio is not told where to report to")
         return TwilioProvider(
             self.settings.required("twilio_account_sid"),
             self.settings.required("twilio_auth_token").get_secret_value(),
             sender=self.settings.required("twilio_from"),
             urgent_sender=self.settings.twilio_urgent_from,
             base_url=self.settings.twilio_base_url,
-            public_url=self.settings.public_url,
+            public_url=self.settings.twilio_callback_url,
             threads=self.settings.send_threads,
             clock=self.clock,
         )
@@ -271,7 +276,15 @@ class App:
     @cached_property
     def due_sender(self) -> DueSender:
         """Delivers what is due, without the broker."""
-        return DueSender(self.database, self.deliverer, self.clock, threads=self.settings.send_threads)
+        return DueSender(
+            self.database,
+            self.deliverer,
+            self.provider_chooser,
+            self.relay,
+            self.fallback_sweeper,
+            self.clock,
+            threads=self.settings.send_threads,
+        )
 
     @cached_property
     def relay(self) -> Relay:

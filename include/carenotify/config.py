@@ -6,7 +6,9 @@ docs/settings.md lists them with their meaning; a test keeps the two in step.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -20,6 +22,7 @@ from carenotify.domain.window import SendWindow
 from carenotify.errors import SettingsError
 
 PREFIX = "CARENOTIFY_"
+_OUR_URL = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[^\s:@/?#\[\]]+)(:\d+)?(/[^\s?#]*)?")
 
 
 def _words(value: object) -> object:
@@ -76,6 +79,22 @@ def _broker_url(url: SecretStr) -> SecretStr:
     return url
 
 
+def _public_url(url: str) -> str:
+    if not _is_url(url, "http", "https") or not _OUR_URL.fullmatch(url):
+        raise ValueError("is not a URL of ours (https://reminders.hospital.example): no user, no query, no fragment")
+    return url
+
+
+def _is_here(url: str) -> bool:
+    """Whether its host is the machine that it is used on."""
+    host = urlsplit(url).hostname or ""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    return address.is_loopback or address.is_unspecified
+
+
 def _is_url(text: str, *schemes: str) -> bool:
     try:
         parts = urlsplit(text)
@@ -102,7 +121,7 @@ class Settings(BaseModel):
     database_url: Annotated[SecretStr, AfterValidator(_database_url)]
     broker_url: Annotated[SecretStr, AfterValidator(_broker_url)]
     patient_api_url: str | None = None
-    public_url: str = "http://127.0.0.1:8080"
+    public_url: Annotated[str, AfterValidator(_public_url)] = "http://127.0.0.1:8080"
     api_url: str | None = None
     api_key: SecretStr | None = None
     sandbox_url: str | None = None
@@ -179,6 +198,14 @@ class Settings(BaseModel):
     def messages_per_second(self, provider: str) -> float | None:
         """What all workers together may hand to a provider; None without a limit."""
         return getattr(self, f"{provider}_messages_per_second", 0.0) or None
+
+    @property
+    def twilio_callback_url(self) -> str | None:
+        """What callback URLs begin with; None where Twilio, which is elsewhere, would look for us on itself.
+
+        Twilio refuses a text whose callback it cannot call (its error 21609).
+        """
+        return None if _is_here(self.public_url) and not _is_here(self.twilio_base_url) else self.public_url
 
     def required(self, name: str) -> Any:
         """A setting that this process cannot do without. Raises SettingsError naming its variable."""

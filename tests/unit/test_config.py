@@ -81,6 +81,17 @@ def test_everything_that_is_wrong_is_told_at_once_a_line_each() -> None:
         ("BROKER_URL", "hush-hush", "is not an AMQP URL (amqp://user:password@host:5672/vhost), or several"),
         ("BROKER_URL", "amqp://h/,http://me:hush-hush@h/", "is not an AMQP URL"),
         ("BROKER_URL", "amqp://me:hush-hush@h:port/", "is not an AMQP URL"),
+        ("PUBLIC_URL", "hospital.example", "is not a URL of ours (https://reminders.hospital.example)"),
+        ("PUBLIC_URL", "ftp://hospital.example", "is not a URL of ours"),
+        ("PUBLIC_URL", "https://", "is not a URL of ours"),
+        ("PUBLIC_URL", "https://:8080", "is not a URL of ours"),
+        ("PUBLIC_URL", "http://h:99999999", "is not a URL of ours"),
+        ("PUBLIC_URL", "http://h:port", "is not a URL of ours"),
+        ("PUBLIC_URL", "https://h/?a=b", "is not a URL of ours"),
+        ("PUBLIC_URL", "https://h/#top", "is not a URL of ours"),
+        ("PUBLIC_URL", "https://h /", "is not a URL of ours"),
+        ("PUBLIC_URL", "https://[h", "is not a URL of ours"),
+        ("PUBLIC_URL", "https://me:hush-hush@h", "is not a URL of ours"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_it_should_be(name: str, value: str, said: str) -> None:
@@ -89,6 +100,33 @@ def test_a_wrong_value_is_named_with_what_it_should_be(name: str, value: str, sa
     assert said in told
     assert len(told.splitlines()) == 1
     assert "hush-hush" not in told
+
+
+@pytest.mark.parametrize(
+    "url", ["https://hospital.example", "https://h.example:8443/reminders/", "http://127.0.0.1:8080", "http://[::1]:80"]
+)
+def test_our_own_url_may_have_a_port_and_a_path(url: str) -> None:
+    assert load_settings(NEEDED | {"CARENOTIFY_PUBLIC_URL": url}).public_url == url
+
+
+@pytest.mark.parametrize(
+    ("twilio", "ours", "is_told"),
+    [
+        ("https://api.twilio.com", "http://127.0.0.1:8080", False),
+        ("https://api.twilio.com", "http://localhost", False),
+        ("https://api.twilio.com", "http://[::1]:8080", False),
+        ("https://api.twilio.com", "http://0.0.0.0:8080", False),
+        ("https://api.twilio.com", "https://hospital.example", True),
+        ("https://api.twilio.com", "https://10.0.0.8", True),
+        ("http://127.0.0.1:8090", "http://127.0.0.1:8080", True),
+        ("http://sandbox:8090", "http://api-server:8080", True),
+    ],
+)
+def test_twilio_is_told_no_address_of_ours_where_it_would_only_find_itself(
+    twilio: str, ours: str, is_told: bool
+) -> None:
+    given = {"CARENOTIFY_TWILIO_BASE_URL": twilio, "CARENOTIFY_PUBLIC_URL": ours}
+    assert load_settings(NEEDED | given).twilio_callback_url == (ours if is_told else None)
 
 
 BOUNDS = {

@@ -180,6 +180,14 @@ def test_how_long_to_wait_is_honoured(server: TwilioServer) -> None:
     provider.close()
 
 
+def test_where_twilio_cannot_reach_us_no_callback_is_named(server: TwilioServer) -> None:
+    provider = provider_for(server, public_url=None)
+    provider.send(MESSAGE)
+    ((_, form, _),) = server.calls
+    assert "StatusCallback" not in form
+    provider.close()
+
+
 @pytest.mark.parametrize("base_url", ["", "api.twilio.com", "ftp://api.twilio.com"])
 def test_a_wrong_base_url_is_a_setting_to_correct(base_url: str) -> None:
     with pytest.raises(SettingsError, match="CARENOTIFY_TWILIO_BASE_URL"):

@@ -44,7 +44,8 @@ class TwilioProvider(Provider):
     """`sender` is a number (E.164), an alphanumeric id, or a messaging service (MG...).
 
     `urgent_sender`, if there is one, is for urgent messages: Twilio queues by sender, so they never wait behind bulk.
-    `public_url` is where Twilio reaches us for status callbacks. `threads` is how many connections are kept open.
+    `public_url` is where Twilio reaches us for status callbacks; None when it cannot. `threads` is how many connections
+    are kept open.
     """
 
     name: ClassVar[str] = "twilio"
@@ -59,7 +60,7 @@ class TwilioProvider(Provider):
         sender: str,
         urgent_sender: str | None = None,
         base_url: str,
-        public_url: str,
+        public_url: str | None,
         timeout_seconds: float = 10.0,
         threads: int = 16,
         clock: Clock = system_clock,
@@ -71,7 +72,7 @@ class TwilioProvider(Provider):
         self._from = _sender(sender)
         self._urgent_from = _sender(urgent_sender or sender)
         self._clock = clock
-        self._callback = f"{public_url.rstrip('/')}/carenotify/v1/receipts/twilio?notification_id="
+        self._public_url = public_url
 
     def send(self, message: OutgoingMessage) -> str:
         """Hand one SMS over and return its SID."""
@@ -81,7 +82,7 @@ class TwilioProvider(Provider):
             taken = self._messages.create(
                 to=message.to,
                 body=message.text,
-                status_callback=f"{self._callback}{message.notification_id}",
+                **self._callback(message),
                 **self._validity(message),
                 **(self._urgent_from if message.urgent else self._from),
             )
@@ -108,6 +109,12 @@ class TwilioProvider(Provider):
     def close(self) -> None:
         """Let go of the kept connections."""
         self._http.close()
+
+    def _callback(self, message: OutgoingMessage) -> dict[str, str]:
+        if self._public_url is None:
+            return {}
+        route = f"{self._public_url.rstrip('/')}/carenotify/v1/receipts/twilio"
+        return {"status_callback": f"{route}?notification_id={message.notification_id}"}
 
     def _validity(self, message: OutgoingMessage) -> dict[str, int]:
         """What waits at Twilio when its window closes is not sent any more."""
