@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from contextlib import closing
 
 import click
@@ -34,11 +33,12 @@ def publish_due() -> None:
 @click.command()
 @_channel
 def send(channel: Channel | None) -> None:
-    """Deliver what is due from here, without broker and workers. What fails for a passing reason is due again later."""
-    came: Counter[str] = Counter()
+    """Deliver what is due from here, without broker and workers, and follow up what cannot be delivered.
+
+    What fails for a passing reason, or waits for a provider that is down, is due again later.
+    """
     with closing(build_app()) as app:
-        for one in (channel,) if channel else Channel:
-            came += app.due_sender.send_due(one, app.pace(one))
+        came = app.due_sender.send_everything({one: app.pace(one) for one in ((channel,) if channel else Channel)})
     told = ", ".join(f"{number} {status}" for status, number in sorted(came.items()))
     click.echo(f"{told or 'Nothing was due'}.")
 

@@ -23,12 +23,18 @@ GRACE = timedelta(seconds=15)
 
 
 @dataclass(frozen=True, slots=True)
-class Sweep:
+class Settled:
+    """How many claims had been abandoned, and how many notifications were over."""
+
+    settled: int
+    expired: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep(Settled):
     """What one sweep found to do."""
 
     published: Published
-    settled: int
-    expired: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +51,17 @@ class Relay:
     def sweep(self) -> Sweep:
         """Settle abandoned claims, close what is over, publish what is due, urgent lanes first.
 
-        What a killed worker had sent, and a receipt tells of by now, is not due again: the two go together, so that no
-        other relay can publish it in between.
-
         Raises BrokerError or DatabaseUnavailableError when one of the two is away; the next sweep goes on.
+        """
+        found = self.settle()
+        published = sum((self.due_publisher.publish_due(lane) for lane in Lane), start=Published())
+        return Sweep(found.settled, found.expired, published)
+
+    def settle(self) -> Settled:
+        """Settle abandoned claims, and close what is over; no broker is needed.
+
+        What a killed worker had sent, and a receipt tells of by now, is not due again: the two go together, so that no
+        other relay can publish it in between. Raises DatabaseUnavailableError.
         """
         now = self.clock()
         with self.database.transaction() as transaction:
@@ -62,8 +75,7 @@ class Relay:
             log.warning(
                 "%d notifications were claimed by a worker that is gone; without a receipt they are due again", settled
             )
-        published = sum((self.due_publisher.publish_due(lane) for lane in Lane), start=Published())
-        return Sweep(published, settled, expired)
+        return Settled(settled, expired)
 
     def requeue_lost(self) -> int:
         """Queued rows whose queue is empty, although they have waited long, were lost by the broker: due again."""
