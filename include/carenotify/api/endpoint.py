@@ -47,6 +47,7 @@ class Endpoint:
     is_open: bool
     takes_json: bool
     signature: Signature | None = None
+    signed_body: type[BaseModel] | None = None
 
     @property
     def security(self) -> dict[str, list[str]] | None:
@@ -110,13 +111,18 @@ def open_endpoint(*, tag: str, answers: Mapping[HTTPStatus, type[BaseModel] | No
 
 
 def signed_endpoint(
-    signature: Signature, *, tag: str, answers: Mapping[HTTPStatus, type[BaseModel] | None]
+    signature: Signature,
+    *,
+    tag: str,
+    answers: Mapping[HTTPStatus, type[BaseModel] | None],
+    body: type[BaseModel] | None = None,
 ) -> Callable[[View], View]:
     """A view for whoever signs what they send: the guard lets nothing through whose signature does not fit.
 
-    Its parameters `form` and `query`, annotated with pydantic models, are what the request must bring.
+    Its parameters `form` and `query`, annotated with pydantic models, are what the request must bring. `body` is what
+    the OpenAPI says of a body that the signature's check reads itself.
     """
-    declared = Endpoint(frozenset(), is_open=False, takes_json=False, signature=signature)
+    declared = Endpoint(frozenset(), is_open=False, takes_json=False, signature=signature, signed_body=body)
     return _endpoint(declared, tag=tag, answers=answers)
 
 

@@ -33,8 +33,9 @@ Reason = Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,64}$")]
 class Letter(BaseModel):
     """A dead letter. `refusal` says why it cannot be replayed now; null when it can.
 
-    `code` is the provider's own, or the broker's word for why it gave up. `resolution` is replayed, discarded, or the
-    status that a late receipt has proved.
+    `code` is the provider's own, or the broker's word for why it gave up. `resolution` is `replayed`, `discarded`,
+    `fallback` (another message took its place), `told_otherwise` (the patient knows it from another one), or the status
+    that a late receipt has proved.
     """
 
     model_config = ConfigDict(from_attributes=True)
@@ -109,7 +110,7 @@ def get_letter(id: str) -> Letter:  # noqa: A002 - its name in the URL
 
 
 @dead_letters.post("/dead-letters/<id>/replay")
-@endpoint(Scope.DEAD_LETTERS_WRITE, tag="dead letters", answers={HTTPStatus.OK: Letter})
+@endpoint(Scope.DEAD_LETTERS_WRITE, tag="dead letters", answers={HTTPStatus.OK: Letter, HTTPStatus.CONFLICT: None})
 def replay_letter(id: str) -> Letter:  # noqa: A002 - its name in the URL
     """Send it once more, at once; 409 when it must not be, with the reason."""
     app = wiring().app
@@ -123,7 +124,9 @@ def replay_letter(id: str) -> Letter:  # noqa: A002 - its name in the URL
 
 
 @dead_letters.delete("/dead-letters/<id>")
-@endpoint(Scope.DEAD_LETTERS_WRITE, tag="dead letters", answers={HTTPStatus.NO_CONTENT: None})
+@endpoint(
+    Scope.DEAD_LETTERS_WRITE, tag="dead letters", answers={HTTPStatus.NO_CONTENT: None, HTTPStatus.CONFLICT: None}
+)
 def delete_letter(id: str) -> Response:  # noqa: A002 - its name in the URL
     """Put it away: nothing is sent. It stays in the list of those that are resolved; 409 when it was replayed."""
     app = wiring().app

@@ -216,7 +216,9 @@ def get_notification(id: str) -> NotificationStory:  # noqa: A002 - its name in 
 
 
 @notifications.delete("/notifications/<id>")
-@endpoint(Scope.NOTIFICATIONS_WRITE, tag="notifications", answers={HTTPStatus.NO_CONTENT: None})
+@endpoint(
+    Scope.NOTIFICATIONS_WRITE, tag="notifications", answers={HTTPStatus.NO_CONTENT: None, HTTPStatus.CONFLICT: None}
+)
 def delete_notification(id: str) -> Response:  # noqa: A002 - its name in the URL
     """Cancel a notification that nobody has begun to send; 409 when it is too late."""
     app = wiring().app

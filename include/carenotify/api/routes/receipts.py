@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from flask import Blueprint, Response, request
@@ -43,6 +43,25 @@ class StatusCallback(BaseModel):
     to: str | None = Field(default=None, alias="To")
 
 
+class AmazonMessage(BaseModel):
+    """A message of Amazon SNS. It is signed by three of its members, and not by a header.
+
+    `Message` holds SES' event as JSON; `SubscribeURL` and `Token` come with the question whether we subscribe.
+    """
+
+    type: Literal["Notification", "SubscriptionConfirmation", "UnsubscribeConfirmation"] = Field(alias="Type")
+    message_id: str = Field(alias="MessageId")
+    topic_arn: str = Field(alias="TopicArn")
+    message: str = Field(alias="Message")
+    timestamp: str = Field(alias="Timestamp")
+    signature_version: Literal["1", "2"] = Field(alias="SignatureVersion")
+    signature: str = Field(alias="Signature")
+    signing_cert_url: str = Field(alias="SigningCertURL")
+    subject: str | None = Field(None, alias="Subject")
+    subscribe_url: str | None = Field(None, alias="SubscribeURL")
+    token: str | None = Field(None, alias="Token")
+
+
 @receipts.post("/receipts/twilio")
 @signed_endpoint(BY_TWILIO, tag="receipts", answers={HTTPStatus.NO_CONTENT: None})
 def take_twilio_receipt(query: OfNotification, form: StatusCallback) -> Response:
@@ -53,7 +72,7 @@ def take_twilio_receipt(query: OfNotification, form: StatusCallback) -> Response
 
 
 @receipts.post("/receipts/ses")
-@signed_endpoint(BY_AMAZON_SNS, tag="receipts", answers={HTTPStatus.NO_CONTENT: None})
+@signed_endpoint(BY_AMAZON_SNS, tag="receipts", answers={HTTPStatus.NO_CONTENT: None}, body=AmazonMessage)
 def take_ses_receipt() -> Response:
     """Take in what Amazon SNS brings: an event of a mail that SES sent, or the question whether we want such events.
 
