@@ -110,6 +110,15 @@ Keys = Annotated[
 ]
 
 
+# The settings that a provider cannot do without.
+PROVIDERS_NEED: Mapping[str, tuple[str, ...]] = {
+    "smtp": ("smtp_url", "email_from"),
+    "ses": ("email_from",),
+    "twilio": ("twilio_account_sid", "twilio_auth_token", "twilio_from"),
+    "sns": (),
+}
+
+
 class Settings(BaseModel):
     """Every setting, under its environment name without the prefix, in small letters."""
 
@@ -206,6 +215,13 @@ class Settings(BaseModel):
         Twilio refuses a text whose callback it cannot call (its error 21609).
         """
         return None if _is_here(self.public_url) and not _is_here(self.twilio_base_url) else self.public_url
+
+    def serves(self, channel: Channel) -> bool:
+        """Whether a channel has anybody who sends: patients are told on it by default, or its providers are set up."""
+        if channel in self.default_channels:
+            return True
+        needed = (PROVIDERS_NEED.get(name, ()) for name in getattr(self, f"{channel}_providers"))
+        return all(getattr(self, name) is not None for names in needed for name in names)
 
     def required(self, name: str) -> Any:
         """A setting that this process cannot do without. Raises SettingsError naming its variable."""

@@ -8,7 +8,8 @@ import pytest
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
 
-from carenotify.config import PREFIX, Settings, load_settings
+from carenotify.app import build_app
+from carenotify.config import PREFIX, PROVIDERS_NEED, Settings, load_settings
 from carenotify.domain.notification import Channel
 from carenotify.domain.window import SendWindow
 from carenotify.errors import SettingsError
@@ -21,6 +22,36 @@ NEEDED = {
     "CARENOTIFY_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
     "CARENOTIFY_INDEX_KEY": "an index key of hush-hush",
 }
+
+
+@pytest.mark.parametrize(
+    ("given", "served"),
+    [
+        ({}, {Channel.SMS}),
+        ({"SMTP_URL": "smtp://mail.example.org"}, {Channel.SMS}),
+        ({"SMTP_URL": "smtp://mail.example.org", "EMAIL_FROM": "ward@example.org"}, set(Channel)),
+        ({"EMAIL_PROVIDERS": "ses", "EMAIL_FROM": "ward@example.org"}, set(Channel)),
+        ({"EMAIL_PROVIDERS": "ses,smtp", "EMAIL_FROM": "ward@example.org"}, {Channel.SMS}),
+        ({"DEFAULT_CHANNELS": "email"}, {Channel.EMAIL}),
+        ({"DEFAULT_CHANNELS": "email", "SMS_PROVIDERS": "sns"}, set(Channel)),
+    ],
+)
+def test_a_channel_is_served_by_default_or_when_its_providers_are_set_up(
+    given: dict[str, str], served: set[Channel]
+) -> None:
+    environment = {PREFIX + name: value for name, value in ({"DEFAULT_CHANNELS": "sms"} | given).items()}
+    settings = load_settings(NEEDED | environment)
+    assert {channel for channel in Channel if settings.serves(channel)} == served
+
+
+@pytest.mark.parametrize(("provider", "needed"), [(name, one) for name, all_ in PROVIDERS_NEED.items() for one in all_])
+def test_a_provider_cannot_be_made_without_what_it_needs(provider: str, needed: str) -> None:
+    channel = Channel.EMAIL if provider in {"smtp", "ses"} else Channel.SMS
+    others = {name.upper(): "smtp://mail.example.org" for name in PROVIDERS_NEED[provider] if name != needed}
+    given = others | {f"{channel}_PROVIDERS".upper(): provider}
+    app = build_app(load_settings(NEEDED | {PREFIX + name: value for name, value in given.items()}))
+    with pytest.raises(SettingsError, match=f"{PREFIX}{needed.upper()}: is not set"):
+        app.providers[channel]
 
 
 def refusal(**changes: str) -> str:

@@ -48,6 +48,10 @@ MENDS: dict[str, Mends] = {
     "opted_out": Mends.CHANNEL,
 }
 
+# Reasons that close a channel to what is told: the message itself is refused there, its reader has said STOP, or it may
+# be what ends each worker that takes it. Whatever else failed there may be mended, as a provider that was down.
+_CLOSING = frozenset({"message_rejected", "wording", "opted_out", "returned_by_broker"})
+
 # Somebody has it, or will have it unless it fails; then that is looked at in its turn.
 _LIVING = frozenset({Status.PENDING, Status.QUEUED, Status.SENDING, Status.SENT, Status.DELIVERED})
 
@@ -91,11 +95,7 @@ class Family:
         """The family that these make up."""
         relatives = list(relatives)
         living = [one.channel for one in relatives if one.status in _LIVING]
-        refusing = [
-            one.channel
-            for one in relatives
-            if one.status not in _LIVING and MENDS.get(one.reason or "") is Mends.CHANNEL
-        ]
+        refusing = [one.channel for one in relatives if one.status not in _LIVING and one.reason in _CLOSING]
         return cls(frozenset(living), frozenset(refusing), frozenset(tried))
 
     def also_tried(self, address: str) -> Family:
@@ -107,7 +107,8 @@ class Family:
 class Ways:
     """How the patient can be told: what is known of them, and what the hospital and its providers allow for.
 
-    `refused` addresses stand on the suppression list; on channels that are `down` no provider takes anything now.
+    `refused` addresses stand on the suppression list; on channels that are `down` no provider takes anything now, and
+    on those that are not `served` nobody ever will.
     """
 
     patient: Patient
@@ -116,6 +117,7 @@ class Ways:
     day: date
     refused: frozenset[str] = field(default=frozenset(), repr=False)
     down: frozenset[Channel] = frozenset()
+    served: frozenset[Channel] = frozenset(Channel)
 
 
 def why_not(unreached: Unreached, now: datetime) -> str | None:
@@ -157,10 +159,12 @@ def _candidates(unreached: Unreached, ways: Ways, family: Family) -> list[Channe
     """Channels with an address that was not tried, the same one first; opt-outs and outages are not looked at."""
     same = MENDS[unreached.reason] is Mends.ADDRESS and unreached.channel not in family.living | family.refusing
     channels = [unreached.channel] if same else []
-    if not family.living:
+    if not family.living and not unreached.kind.keeps_channel:
         wished = (*ways.preferences.channels, *ways.default_channels, *Channel)
         channels += [
-            channel for channel in dict.fromkeys(wished) if channel not in {unreached.channel, *family.refusing}
+            channel
+            for channel in dict.fromkeys(wished)
+            if channel in ways.served and channel not in {unreached.channel, *family.refusing}
         ]
     return [
         channel
@@ -181,6 +185,11 @@ def _why_nowhere(family: Family, candidates: Sequence[Channel], allowed: Sequenc
 def family_key(dedup_key: str) -> str:
     """What the keys of a family begin with: a key ends in channel and generation, `...:sms:1`, or `...:sms:1+2`."""
     return dedup_key.rsplit(":", 2)[0]
+
+
+def had_its_turn(reason: str | None) -> bool:
+    """Whether the last address of a message that stands so is done with: not when it was its channel that failed."""
+    return MENDS.get(reason or "") is not Mends.CHANNEL
 
 
 def successor_key(dedup_key: str) -> str:

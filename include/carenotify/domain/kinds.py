@@ -68,7 +68,8 @@ class MessageData(BaseModel):
 class Kind:
     """`windowed` kinds go out only inside the send window; `urgent` ones ignore it and do-not-disturb hours.
 
-    `statuses` is the filter: only appointments that stand so are told about.
+    `statuses` is the filter: only appointments that stand so are told about. A kind that `keeps_channel` goes out on
+    the channels that were asked for and no other: who words it may have chosen them for what it says.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Kind:
     windowed: bool
     urgent: bool
     statuses: frozenset[AppointmentStatus]
+    keeps_channel: bool = False
 
     def tells_about(self, status: AppointmentStatus, start: datetime, now: datetime) -> bool:
         """The filter of this kind, for one appointment."""
@@ -126,6 +128,7 @@ MESSAGE = Kind(
     windowed=False,
     urgent=False,
     statuses=frozenset(),
+    keeps_channel=True,
 )
 
 KINDS: dict[str, Kind] = {

@@ -95,6 +95,7 @@ class FallbackChooser:
             day=local_day(self.now, self.settings.timezone),
             refused=recipient.refused_addresses,
             down=self.down,
+            served=frozenset(channel for channel in Channel if self.settings.serves(channel)),
         )
 
     def _row(self, one: FollowUp, recipient: Recipient, channel: Channel, tried: frozenset[bytes]) -> NewFallback | str:

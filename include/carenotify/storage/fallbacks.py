@@ -19,6 +19,7 @@ from carenotify.domain.fallback import (
     TOLD_OTHERWISE,
     Relative,
     family_key,
+    had_its_turn,
 )
 from carenotify.domain.notification import Channel, Status
 from carenotify.storage.database import Transaction
@@ -31,7 +32,8 @@ class FollowUp:
     """A notification to decide about.
 
     `waiting`: it may still be sent. `stands`: what it tells is still true, and some of it still to come. `tried`
-    are blind indexes of addresses, the last one included when it is known; `recipient` is what open_recipient reads.
+    are blind indexes of addresses, the last one included when it is known and had its turn; `recipient` is what
+    open_recipient reads.
     """
 
     id: UUID
@@ -244,15 +246,15 @@ def _look(
             expires_at=row[5],
             stands=row[6],
             known_address=row[7] is not None,
-            tried=_indexes(row[8], row[7]),
+            tried=_indexes(row[8], row[7], reason or row[4]),
             recipient=row[9:],
         )
         for row in transaction.execute(statement, parameters)
     ]
 
 
-def _indexes(tried: Sequence[bytes], sent_to: bytes | None) -> frozenset[bytes]:
-    return frozenset(tried if sent_to is None else (*tried, sent_to))
+def _indexes(tried: Sequence[bytes], sent_to: bytes | None, reason: str | None) -> frozenset[bytes]:
+    return frozenset((*tried, sent_to) if sent_to is not None and had_its_turn(reason) else tried)
 
 
 def kin(transaction: Transaction, found: Sequence[FollowUp]) -> dict[UUID, list[Kin]]:
@@ -261,7 +263,7 @@ def kin(transaction: Transaction, found: Sequence[FollowUp]) -> dict[UUID, list[
     families: dict[UUID, list[Kin]] = {}
     for of, identity, key, channel, status, reason, sent_to, tried in transaction.execute(_KIN, parameters):
         relative = Relative(Channel(channel), Status(status), reason)
-        families.setdefault(of, []).append(Kin(identity, key, relative, _indexes(tried, sent_to)))
+        families.setdefault(of, []).append(Kin(identity, key, relative, _indexes(tried, sent_to, reason)))
     return families
 
 

@@ -19,6 +19,7 @@ from carenotify.app import App, build_app
 from carenotify.channels.base import OutgoingMessage
 from carenotify.domain.appointment import Appointment, AppointmentStatus, Venue
 from carenotify.domain.event import ChangeEvent, EventType
+from carenotify.domain.kinds import MESSAGE, MessageData
 from carenotify.domain.notification import Channel, Status
 from carenotify.domain.patient import ContactPoint, Patient
 from carenotify.domain.receipt import Meaning, Receipt
@@ -34,6 +35,7 @@ from carenotify.errors import (
 from carenotify.journeys import fall_back
 from carenotify.journeys.fall_back import FollowedUp
 from carenotify.journeys.report_delivery import report_delivery
+from carenotify.journeys.request_notification import Wish
 from carenotify.storage import receipts, reminders
 from carenotify.storage.patients import address_indexes, seal_contact
 from tests.integration.ward import MAIL, MOBILE, NOON, Hospital, ScriptedProvider, SetClock, make_unreadable
@@ -453,6 +455,29 @@ def test_what_is_replayed_and_fails_again_has_its_fallback_already(desk: Desk, a
     assert desk.got == [MAIL]
 
 
+# --- where nobody sends ------------------------------------------------------------------------
+
+
+def test_where_nobody_sends_mail_a_failed_sms_stays_in_the_list(desk: Desk, hospital: Hospital) -> None:
+    object.__setattr__(desk.app.settings, "default_channels", (SMS,))
+    hospital.add_patient()
+    hospital.add_appointment()
+    desk.refusals = {MOBILE: DeadAddressError("21211")}
+    desk.plan()
+    assert desk.deliver_and_sweep() == FollowedUp(Counter(), Counter(no_other_address=1))
+    assert hospital.query("SELECT reason, resolution FROM dead_letters") == [("address_rejected", None)]
+
+
+def test_a_message_that_a_caller_wanted_by_mail_is_not_texted(desk: Desk, anna: Hospital) -> None:
+    data = MessageData(subject="Results", text="Please call us.")
+    wish = Wish(kind=MESSAGE, patient_id="anna", data=data, channels=(EMAIL,), due_at=None, lane=None)
+    desk.app.notification_requester.request(wish, caller="k", key="1", body={})
+    desk.refusals = {MAIL: DeadAddressError("550 5.1.1")}
+    desk.to_the_end()
+    assert desk.got == []
+    assert desk.rows() == [("email", "failed", "address_rejected", False)]
+
+
 # --- the next plan -----------------------------------------------------------------------------
 
 
@@ -642,6 +667,24 @@ def test_what_waits_beside_a_mail_takes_its_place_when_the_mail_fails(
     )
     clock.advance(seconds=30)
     assert desk.app.fallback_sweeper.sweep().followed == Counter(email=1)
+
+
+def test_a_channel_that_was_only_down_is_used_again_when_the_other_one_has_failed(
+    desk: Desk, anna: Hospital, clock: SetClock
+) -> None:
+    """The first number was tried during the outage, and said nothing of itself: it is not spent."""
+    desk.refusals = {MOBILE: TemporaryDeliveryError("503"), MAIL: DeadAddressError("550 5.1.1")}
+    desk.plan()
+    desk.deliver()
+    break_down(anna, "twilio")
+    clock.advance(minutes=121)
+    assert desk.app.fallback_sweeper.sweep().followed == Counter(email=1)
+    assert anna.query("SELECT tried_addresses FROM notifications WHERE channel = 'email'") == [([],)]
+    break_down(anna, "twilio", state="closed")
+    desk.refusals.pop(MOBILE)
+    desk.to_the_end()
+    assert desk.got == [MOBILE]
+    assert desk.rows()[1:] == [("email", "failed", "address_rejected", True), ("sms", "sent", None, True)]
 
 
 def test_a_batch_of_those_who_have_to_wait_holds_nobody_up(
@@ -839,7 +882,7 @@ def test_with_a_tenth_failing_for_now_and_a_fiftieth_for_good_999_of_1000_with_t
 ) -> None:
     """Each wants SMS and has a mail address as well; both providers fail alike, told apart by a fixed seed."""
     everybody, chance = 1_000, random.Random(7)
-    object.__setattr__(app.settings, "default_channels", (SMS,))
+    _tell_by_sms_first(app)
     _admit(app, everybody)
     dead: dict[str, bool] = {}
 
@@ -866,7 +909,7 @@ def test_with_a_tenth_failing_for_now_and_a_fiftieth_for_good_999_of_1000_with_t
 
 def test_a_days_failures_are_followed_up_in_seconds(app: App, hospital: Hospital) -> None:
     everybody = 8_000
-    object.__setattr__(app.settings, "default_channels", (SMS,))
+    _tell_by_sms_first(app)
     _admit(app, everybody)
     app.reminder_planner.plan(TODAY)
     hospital.query(
@@ -879,6 +922,13 @@ def test_a_days_failures_are_followed_up_in_seconds(app: App, hospital: Hospital
     print(f"followed up {everybody} in {spent:.1f} s")  # noqa: T201
     assert done == FollowedUp(Counter(email=everybody), Counter())
     assert spent < 30
+
+
+def _tell_by_sms_first(app: App) -> None:
+    """Mail is set up, and for fallbacks alone."""
+    told = {"default_channels": (SMS,), "smtp_url": "smtp://mail.invalid", "email_from": "ward@example.org"}
+    for name, value in told.items():
+        object.__setattr__(app.settings, name, value)
 
 
 def _admit(app: App, everybody: int) -> None:

@@ -99,7 +99,12 @@ def test_the_second_number_comes_before_mail_and_then_nothing(tried: Collection[
         ({}, (Relative(EMAIL, Status.FAILED, "retries_spent"),), EMAIL),
         ({}, (Relative(EMAIL, Status.FAILED, "message_rejected"),), "no_other_address"),
         ({}, (Relative(EMAIL, Status.UNSUBSCRIBED, "opted_out"),), "no_other_address"),
+        ({}, (Relative(EMAIL, Status.FAILED, "wording"),), "no_other_address"),
+        ({}, (Relative(EMAIL, Status.FAILED, "returned_by_broker"),), "no_other_address"),
+        ({}, (Relative(EMAIL, Status.FAILED, "provider_down"),), EMAIL),  # it may be back
+        ({}, (Relative(EMAIL, Status.SUPPRESSED, "no_usable_address"),), EMAIL),  # one may have been entered since
         # providers
+        ({"served": frozenset({SMS})}, (), "no_other_address"),
         ({"down": frozenset({EMAIL})}, (), EMAIL),  # it waits there
     ],
 )
@@ -126,6 +131,12 @@ def test_what_waits_for_a_provider_does_not_go_to_another_that_is_down_too() -> 
     waiting = unreached("provider_down", waiting=True)
     assert decide(waiting, ways(down=frozenset({SMS})), family(tried=())) == EMAIL
     assert decide(waiting, ways(down=frozenset(BOTH)), family(tried=())) == "providers_down"
+
+
+def test_what_another_system_words_keeps_to_the_channel_that_was_asked_for() -> None:
+    assert decide(unreached("message_rejected", kind=MESSAGE), ways(), family()) == "no_other_address"
+    assert decide(unreached("provider_down", kind=MESSAGE, waiting=True), ways(), family()) == "no_other_address"
+    assert decide(unreached(kind=MESSAGE), ways(), family()) == SMS
 
 
 def test_a_kind_keeps_to_its_channels() -> None:
@@ -227,15 +238,17 @@ def test_whatever_fails_no_address_is_tried_twice_none_that_is_forbidden_and_it_
             break
         channel, excluded = under_way.pop(0)
         usable = addresses(world.patient, channel, TODAY, excluded)
-        if usable and reason not in {"no_usable_address", "provider_down", "wording"}:
+        held_up = reason == "provider_down" and channel in world.down
+        if usable and not held_up and reason not in {"no_usable_address", "wording"}:
             sent.append((channel, usable[0].value))
         if turn in arrives:
             over.append(Relative(channel, Status.DELIVERED, None))
             continue
         waiting = [Relative(each, Status.PENDING, None) for each, _ in under_way]
         others = Family.of([*over, *waiting], {address for _, address in sent})
-        why = reason if usable else "no_usable_address"
-        follows = decide(unreached(why, channel), world, others)
+        down = reason == "provider_down" and channel in world.down
+        why = "no_usable_address" if not usable else reason if down or reason != "provider_down" else "retries_spent"
+        follows = decide(unreached(why, channel, waiting=down), world, others)
         over.append(Relative(channel, Status.FAILED, why))
         if isinstance(follows, Channel):
             assert follows not in world.preferences.opted_out_channels
@@ -246,7 +259,7 @@ def test_whatever_fails_no_address_is_tried_twice_none_that_is_forbidden_and_it_
     assert len({address for _, address in sent}) == len(sent), "one address, tried twice"
     assert not {address for _, address in sent} & world.refused
     for index, one in enumerate(over):
-        if MENDS.get(one.reason or "") is Mends.CHANNEL:
+        if one.reason in {"message_rejected", "wording", "opted_out", "returned_by_broker"}:
             later = {other.channel for other in over[index + 1 :]}
             assert one.channel not in later, "a channel that refused the message was used again"
     assert not {channel for channel, _ in sent} & world.preferences.opted_out_channels
