@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
-from datetime import datetime
 
 import click
 from rich.console import Console
 from rich.table import Table
 
 from carenotify.app import App, build_app
+from carenotify.cli.options import channel_option, local_time
 from carenotify.cli.whoever import whoever
 from carenotify.domain.dead_letter import Refusal, Source
 from carenotify.domain.notification import Channel
@@ -20,13 +20,6 @@ from carenotify.journeys.replay_dead_letters import Replayed, replay_dead_letter
 from carenotify.storage.dead_letters import DeadLetter
 
 _reasons = click.option("--reason", "reasons", multiple=True, help="Only those with that reason; repeatable.")
-_channel = click.option(
-    "--channel",
-    type=click.Choice([*map(str, Channel)]),
-    callback=lambda _context, _option, name: None if name is None else Channel(name),
-    help="Only those of that channel.",
-    show_default="all",
-)
 _ids = click.argument("ids", metavar="[ID]...", nargs=-1, type=click.IntRange(1, 2**63 - 1))
 _id = click.argument("letter_id", metavar="ID", type=click.IntRange(1, 2**63 - 1))
 
@@ -38,7 +31,7 @@ def dead_letters() -> None:
 
 @dead_letters.command("list")
 @_reasons
-@_channel
+@channel_option
 @click.option("--source", type=click.Choice([*map(str, Source)]), help="Only those that this one gave up.")
 @click.option("--resolved", is_flag=True, help="Those that were replayed or discarded, instead of the open ones.")
 @click.option("--most", default=50, show_default=True, type=click.IntRange(1, 1000), help="How many to show.")
@@ -78,7 +71,7 @@ def _show_page(letters: Sequence[DeadLetter], app: App, *, resolved: bool) -> No
         ending = f"{letter.resolution} by {letter.resolved_by}" if resolved else _chance(letter, app)
         table.add_row(
             str(letter.id),
-            _local(letter.created_at, app),
+            local_time(letter.created_at, app.settings.timezone),
             letter.source,
             letter.reason,
             letter.code or "",
@@ -93,11 +86,7 @@ def _show_page(letters: Sequence[DeadLetter], app: App, *, resolved: bool) -> No
 def _chance(letter: DeadLetter, app: App) -> str:
     if letter.refusal is not None:
         return f"no: {letter.refusal.replace('_', ' ')}"
-    return f"until {_local(letter.expires_at, app)}" if letter.expires_at else "yes"
-
-
-def _local(time: datetime, app: App) -> str:
-    return f"{time.astimezone(app.settings.timezone):%Y-%m-%d %H:%M}"
+    return f"until {local_time(letter.expires_at, app.settings.timezone)}" if letter.expires_at else "yes"
 
 
 @dead_letters.command()
@@ -119,14 +108,17 @@ def show(letter_id: int, *, message: bool) -> None:
 
 def _show_letter(letter: DeadLetter, app: App) -> None:
     twice = "the provider may have it: sent again, it may come twice" if letter.possible_duplicate else ""
-    resolved = letter.resolved_at and f"{letter.resolution} by {letter.resolved_by}, {_local(letter.resolved_at, app)}"
+    resolved = (
+        letter.resolved_at
+        and f"{letter.resolution} by {letter.resolved_by}, {local_time(letter.resolved_at, app.settings.timezone)}"
+    )
     replay = Refusal(letter.refusal).explanation if letter.refusal else f"can be, {_chance(letter, app)}"
     facts = {
         "given up by": letter.source,
         "reason": letter.reason,
         "code": letter.code,
         "tries": letter.attempts,
-        "since": _local(letter.created_at, app),
+        "since": local_time(letter.created_at, app.settings.timezone),
         "queue": letter.queue,
         "notification": letter.notification_id,
         "kind": letter.kind,
@@ -149,7 +141,7 @@ def _show_letter(letter: DeadLetter, app: App) -> None:
 @_ids
 @click.option("--all", "all_of_them", is_flag=True, help="Every open one with those reasons and that channel.")
 @_reasons
-@_channel
+@channel_option
 @click.option("--most", type=click.IntRange(1), help="With --all: so many at most.", show_default="no limit")
 @click.option("--dry-run", is_flag=True, help="Say what would be replayed; change nothing.")
 def replay(

@@ -7,19 +7,12 @@ from contextlib import closing
 import click
 
 from carenotify.app import build_app
+from carenotify.cli.options import channel_option
 from carenotify.cli.whoever import whoever
 from carenotify.domain.notification import Channel, Lane
 from carenotify.journeys.pause_sending import pause_sending, resume_sending
 from carenotify.journeys.publish_due import Published
 from carenotify.storage import pauses
-
-_channel = click.option(
-    "--channel",
-    type=click.Choice([*map(str, Channel)]),  # of the enum itself, click would offer SMS and refuse sms
-    callback=lambda _context, _option, name: None if name is None else Channel(name),
-    help="One channel only.",
-    show_default="all",
-)
 
 
 @click.command("publish-due")
@@ -31,7 +24,7 @@ def publish_due() -> None:
 
 
 @click.command()
-@_channel
+@channel_option
 def send(channel: Channel | None) -> None:
     """Deliver what is due from here, without broker and workers, and follow up what cannot be delivered.
 
@@ -44,7 +37,7 @@ def send(channel: Channel | None) -> None:
 
 
 @click.command()
-@_channel
+@channel_option
 def pause(channel: Channel | None) -> None:
     """Stop sending, within a second. What is being sent is finished; everything else waits where it is."""
     with closing(build_app()) as app, app.database.transaction() as transaction:
@@ -53,7 +46,7 @@ def pause(channel: Channel | None) -> None:
 
 
 @click.command()
-@_channel
+@channel_option
 def resume(channel: Channel | None) -> None:
     """Go on sending."""
     with closing(build_app()) as app, app.database.transaction() as transaction:

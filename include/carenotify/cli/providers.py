@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from contextlib import closing
-from datetime import datetime
-from zoneinfo import ZoneInfo
 
 import click
 from rich.console import Console
 from rich.table import Table
 
 from carenotify.app import build_app
+from carenotify.cli.options import local_time
 from carenotify.journeys.list_providers import list_providers
 
 
@@ -25,10 +24,6 @@ def providers() -> None:
     )
     for one in found:
         state = one.state.value.replace("_", " ")
-        times = (_local(at, zone) for at in (one.since, one.retry_at))
+        times = ("" if at is None else local_time(at, zone) for at in (one.since, one.retry_at))
         table.add_row(one.channel, one.provider, state, *times, one.last_code or "")
     Console().print(table)
-
-
-def _local(at: datetime | None, zone: ZoneInfo) -> str:
-    return "" if at is None else f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S}"
