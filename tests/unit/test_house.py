@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,28 @@ def test_imports_run_one_way() -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"Contracts: [7-9] kept, 0 broken", done.stdout)
+
+
+# What stays out of the worker's image: these rooms bring Flask, the sources' and the quality gate's packages.
+_NOT_IN_WORKERS = {"api", "sources", "quality", "sandbox"}
+
+
+def _imported(source: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(source.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (name.name.partition(".")[0] for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.partition(".")[0]
+
+
+def test_workers_bring_whatever_their_rooms_import() -> None:
+    texts = [(ROOT / f"requirements-worker.{kind}").read_text() for kind in ("in", "txt")]
+    brought = set(re.findall(r"^([a-z0-9-]+)", "\n".join(texts), re.MULTILINE))
+    rooms = [source for source in _sources() if source.relative_to(PACKAGE).parts[0] not in _NOT_IN_WORKERS]
+    names = {name for source in rooms for name in _imported(source)} - sys.stdlib_module_names - {"carenotify"}
+    known = packages_distributions()
+    packages = {name: {re.sub(r"[._]", "-", each.lower()) for each in known[name]} for name in names}
+    assert not {name for name, found in packages.items() if not found & brought}
 
 
 class _NoConsumer:
