@@ -137,8 +137,16 @@ class DeliveryError(CarenotifyError):
         self.retry_after = retry_after
 
 
+class NotTriedError(DeliveryError):
+    """Our own deadline was over before the message was handed over. Due again, without spending an attempt."""
+
+
 class TemporaryDeliveryError(DeliveryError):
     """May work later: 5xx, time-out, cut connection, greylisting. Spends one attempt."""
+
+
+class BusyAddressError(TemporaryDeliveryError):
+    """This address takes nothing now: its mailbox is busy, or its server lets strangers wait. Others may go through."""
 
 
 class UnconfirmedDeliveryError(TemporaryDeliveryError):

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from carenotify.errors import DeliveryError, MisconfiguredError, TemporaryDeliveryError
+from carenotify.errors import BusyAddressError, DeliveryError, MisconfiguredError, TemporaryDeliveryError
 
 
 class BreakerState(StrEnum):
@@ -35,11 +35,15 @@ class Verdict(StrEnum):
 
 
 class CallResult(NamedTuple):
-    """One call that a provider has answered, or has not. `trial` when it was let through to try a provider out."""
+    """One call that a provider has answered, or has not.
+
+    `trial` when it was let through to try a provider out; `again` when the same message was given to it last time too.
+    """
 
     verdict: Verdict
     trial: bool = False
     code: str | None = None
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +81,8 @@ ONLY_PROVIDER_BREAKER = BreakerPolicy(first_open_for=timedelta(seconds=5))
 class Breaker:
     """How one provider stands.
 
-    `failures` are counted in a row, those of trials too, `successes` in a row since it was half open; a closed breaker
-    that has some has been open before. `retry_at` is when the next trial may be taken; None while closed. `changed_at`
+    `failures` are counted in a row, those of trials too and those of one message alone once; `successes` in a row since
+    it was half open; a closed breaker that has some has been open before. `retry_at` is when the next trial may be taken; None while closed. `changed_at`
     is when the state was entered, None when it never changed.
     """
 
@@ -108,6 +112,8 @@ class Breaker:
     def _after_any(self, call: CallResult, now: datetime, policy: BreakerPolicy) -> Breaker:
         if call.verdict is Verdict.WELL:
             return replace(self, failures=0) if self.failures else self
+        if call.again and self.failures == 1 and call.verdict is Verdict.FAILING:
+            return self  # the one that is counted may be this message's own, and the fault too
         failures = self.failures + 1
         if call.verdict is Verdict.REFUSES_US or failures >= policy.failures_to_open:
             return _opened(failures, call, now, policy)
@@ -154,4 +160,5 @@ def verdict_on(error: DeliveryError | None) -> Verdict:
     """What an answer says of the provider. One that throttles us, or refuses one address or message, is well."""
     if isinstance(error, MisconfiguredError):
         return Verdict.REFUSES_US
-    return Verdict.FAILING if isinstance(error, TemporaryDeliveryError) else Verdict.WELL
+    of_the_address = isinstance(error, BusyAddressError)
+    return Verdict.FAILING if isinstance(error, TemporaryDeliveryError) and not of_the_address else Verdict.WELL

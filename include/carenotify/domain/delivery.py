@@ -14,6 +14,7 @@ from carenotify.errors import (
     DeadAddressError,
     DeliveryError,
     MisconfiguredError,
+    NotTriedError,
     OptedOutError,
     TemporaryDeliveryError,
     ThrottledError,
@@ -46,14 +47,15 @@ class Outcome:
     sent_to: str | None = field(default=None, repr=False)
     verdict: Verdict | None = None
     trial: bool = False
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One try of one claimed notification. `number` is 1 for the first.
 
-    A `trial` decides about its provider, which is left alone for so long if it fails. One that is `free` costs the
-    message no attempt if it was surely not taken.
+    A `trial` decides about its provider, which is left alone for so long if it fails; it costs the message no attempt
+    if it was surely not taken. `again`: the message was given to this provider last time too, and is charged as ever.
     """
 
     notification_id: UUID
@@ -61,7 +63,7 @@ class Attempt:
     number: int
     provider: str | None = None
     trial: bool = False
-    free: bool = False
+    again: bool = False
     left_alone_for: timedelta = PROVIDER_BREAKER.open_for
 
 
@@ -86,7 +88,7 @@ def given_up(attempt: Attempt, status: Status, reason: str) -> Outcome:
 
 
 def put_back(attempt: Attempt, *, now: datetime) -> Outcome:
-    """Nothing was tried: its claim was about to run out before its turn came. Due again at once."""
+    """Nothing was tried: its claim was about to run out before it was handed over. Due again at once."""
     return Outcome(
         attempt.notification_id, attempt.claim_token, Status.PENDING, attempt.number - 1, reason="put_back", due_at=now
     )
@@ -107,9 +109,11 @@ def no_provider(attempt: Attempt, *, due_at: datetime) -> Outcome:
 def refused(
     attempt: Attempt, error: DeliveryError, *, to: str, now: datetime, policy: RetryPolicy = DELIVERY_RETRIES
 ) -> Outcome:
-    """The provider did not take it: due again, stopped, or failed, as the type of the error says."""
+    """The provider did not take it, or was not asked: due again, stopped, or failed, as the type of the error says."""
+    if isinstance(error, NotTriedError):
+        return put_back(attempt, now=now)
     outcome = _consequence(attempt, error, to=to, now=now, policy=policy)
-    return replace(outcome, sent_to=to, verdict=verdict_on(error), trial=attempt.trial)
+    return replace(outcome, sent_to=to, verdict=verdict_on(error), trial=attempt.trial, again=attempt.again)
 
 
 def _consequence(attempt: Attempt, error: DeliveryError, *, to: str, now: datetime, policy: RetryPolicy) -> Outcome:
@@ -118,8 +122,8 @@ def _consequence(attempt: Attempt, error: DeliveryError, *, to: str, now: dateti
         wait = error.retry_after or (MISCONFIGURED_DELAY if misconfigured else THROTTLED_DELAY)
         reason = "misconfigured" if misconfigured else "throttled"
         return _again(attempt, error, due_at=now + wait, attempts=attempt.number - 1, reason=reason)
-    certain = isinstance(error, TemporaryDeliveryError) and not isinstance(error, UnconfirmedDeliveryError)
-    if attempt.free and certain:
+    down = verdict_on(error) is Verdict.FAILING and not isinstance(error, UnconfirmedDeliveryError)
+    if attempt.trial and not attempt.again and down:
         due_at = now + attempt.left_alone_for
         return _again(attempt, error, due_at=due_at, attempts=attempt.number - 1, reason="provider_down")
     if isinstance(error, TemporaryDeliveryError):

@@ -46,13 +46,14 @@ _MIDDLE = 0.5
 class Choice:
     """The provider to use, and whether this is the trial that decides about it.
 
-    A trial is free for the message, but not when this provider has failed it before: a message with a fault of its own
-    would keep the provider from coming back, and never end. If it fails, the provider is left alone for so long.
+    A trial costs the message nothing, but not when it was given to this provider last time, and here it is `again`: one
+    with a fault of its own would keep the provider from coming back, and never end. If the trial fails, the provider
+    is left alone for so long.
     """
 
     provider: Provider
     trial: bool = False
-    free: bool = False
+    again: bool = False
     left_alone_for: timedelta = PROVIDER_BREAKER.open_for
 
 
@@ -96,12 +97,13 @@ class ProviderChooser:
         providers = self._providers[claim.channel]
         well = [provider for provider in providers if self.breaker(provider.name).closed]
         if len(well) < len(providers) and (tried := self._trial_among(providers, others_are_well=bool(well))):
-            return self._trial(tried, free=claim.last_provider != tried.name)
+            return self._trial(tried, again=claim.last_provider == tried.name)
         well = [provider for provider in well if provider.name != claim.last_provider] or well
         if not well:
             return None
         # A notification keeps its place, so that it stays with the provider that it has come to as shares grow.
-        return Choice(self._first_with_a_share(well, place=zlib.crc32(claim.notification_id.bytes) / 2**32))
+        chosen = self._first_with_a_share(well, place=zlib.crc32(claim.notification_id.bytes) / 2**32)
+        return Choice(chosen, again=claim.last_provider == chosen.name)
 
     def mostly_used(self, channel: Channel) -> str | None:
         """The name of the provider that most messages of a channel go to now; None when all are down."""
@@ -130,9 +132,9 @@ class ProviderChooser:
         """How a provider stands, as far as this process knows."""
         return self._known.get(name, _NEW)
 
-    def _trial(self, tried: Provider, *, free: bool) -> Choice:
+    def _trial(self, tried: Provider, *, again: bool) -> Choice:
         failures, policy = self.breaker(tried.name).failures + 1, self._policy(tried.name)
-        return Choice(tried, trial=True, free=free, left_alone_for=policy.open_after(failures, Verdict.FAILING))
+        return Choice(tried, trial=True, again=again, left_alone_for=policy.open_after(failures, Verdict.FAILING))
 
     def _policy(self, name: str) -> BreakerPolicy:
         """The only provider of a channel is left alone for less long: its messages have nowhere else to go."""
@@ -166,7 +168,8 @@ class ProviderChooser:
         calls: dict[str, list[CallResult]] = {}
         for outcome in outcomes:
             if outcome.provider is not None and outcome.verdict is not None:
-                calls.setdefault(outcome.provider, []).append(CallResult(outcome.verdict, outcome.trial, outcome.code))
+                call = CallResult(outcome.verdict, outcome.trial, outcome.code, outcome.again)
+                calls.setdefault(outcome.provider, []).append(call)
         if not calls:
             return {}
         now = self._clock()

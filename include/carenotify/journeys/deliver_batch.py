@@ -115,7 +115,7 @@ class Deliverer:
             attempt,
             provider=choice.provider.name,
             trial=choice.trial,
-            free=choice.free,
+            again=choice.again,
             left_alone_for=choice.left_alone_for,
         )
         return self._hand_over(message, choice.provider, attempt)

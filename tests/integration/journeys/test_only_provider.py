@@ -74,3 +74,20 @@ def test_a_message_that_was_the_trial_of_the_only_provider_is_due_for_the_next_o
     deliverer.record([outcome])
     assert (outcome.reason, outcome.attempts) == ("provider_down", 0)
     assert outcome.due_at == chooser.breaker("twilio").retry_at == clock.now + timedelta(seconds=10)
+
+
+def test_one_message_that_fails_again_and_again_leaves_the_way_open_for_others(
+    app: App, hospital: Hospital, clock: SetClock
+) -> None:
+    only = ScriptedProvider(Channel.SMS, "twilio", script=lambda _: TemporaryDeliveryError("30008"))
+    chooser = ProviderChooser(database=app.database, providers={Channel.SMS: (only,)}, clock=clock)
+    deliverer = replace(app.deliverer, chooser=chooser)
+    hospital.add_patient("anna", mail=None)
+    hospital.add_appointment("a1", "anna")
+    app.reminder_planner.plan(clock.now.date())
+    for _ in range(6):
+        [claim], _ = deliverer.claim([row[0] for row in hospital.query("SELECT id FROM notifications")])
+        deliverer.record([deliverer.send(claim)])
+        clock.advance(seconds=40)
+    assert hospital.query("SELECT status, attempts FROM notifications") == [("failed", 6)]
+    assert chooser.breaker("twilio").closed

@@ -23,6 +23,7 @@ from carenotify.channels.sms.sns import SnsProvider
 from carenotify.channels.sms.twilio import TwilioProvider
 from carenotify.errors import (
     AddressRejectedError,
+    BusyAddressError,
     DeadAddressError,
     DeliveryError,
     MessageRejectedError,
@@ -128,8 +129,9 @@ ECHO = "<anna.muster@example.org> Annabella, Oncology"
 FAILURES: list[tuple[str, str, Callable[[Any], None], type[DeliveryError], str]] = [
     ("smtp", "address unknown", script(RCPT=f"550 5.1.1 {ECHO}"), DeadAddressError, "550 5.1.1"),
     ("smtp", "address refused, old server", script(RCPT=f"550 {ECHO}"), AddressRejectedError, "550"),
-    ("smtp", "mailbox busy", script(RCPT=f"450 4.2.1 {ECHO}"), TemporaryDeliveryError, "450 4.2.1"),
-    ("smtp", "rate limit", script(RCPT=f"451 4.7.1 {ECHO}"), ThrottledError, "451 4.7.1"),
+    ("smtp", "mailbox busy", script(RCPT=f"450 4.2.1 {ECHO}"), BusyAddressError, "450 4.2.1"),
+    ("smtp", "greylisted", script(RCPT=f"451 4.7.1 {ECHO}"), BusyAddressError, "451 4.7.1"),
+    ("smtp", "rate limit", script(MAIL=f"451 4.7.1 {ECHO}"), ThrottledError, "451 4.7.1"),
     ("smtp", "content refused", script(CONTENT=f"554 5.7.1 {ECHO}"), MessageRejectedError, "554 5.7.1"),
     ("smtp", "too large", script(CONTENT="552 too large"), MessageRejectedError, "552"),
     ("smtp", "no DATA", script(DATA="451 4.3.0 try later"), TemporaryDeliveryError, "451 4.3.0"),

@@ -21,6 +21,7 @@ from carenotify.channels.email.smtp import SmtpProvider
 from carenotify.errors import (
     DeliveryError,
     MessageRejectedError,
+    NotTriedError,
     SettingsError,
     TemporaryDeliveryError,
     ThrottledError,
@@ -114,7 +115,7 @@ def test_a_silent_server_holds_a_call_no_longer_than_its_time(server: AwsServer)
 def test_after_its_deadline_nothing_is_handed_over(server: AwsServer) -> None:
     provider = provider_for(server)
 
-    with pytest.raises(TemporaryDeliveryError, match="too-slow"):
+    with pytest.raises(NotTriedError, match="too-slow"):
         provider.send(replace(MESSAGE, deadline=time.monotonic()))
 
     assert server.calls == []

@@ -5,7 +5,7 @@ import email.policy
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from threading import Event
 from uuid import UUID, uuid4
@@ -23,10 +23,12 @@ from carenotify.channels.email.smtp_connections import SmtpConnections
 from carenotify.channels.email.smtp_session import SmtpServer
 from carenotify.errors import (
     AddressRejectedError,
+    BusyAddressError,
     DeadAddressError,
     DeliveryError,
     MessageRejectedError,
     MisconfiguredError,
+    NotTriedError,
     SettingsError,
     TemporaryDeliveryError,
     ThrottledError,
@@ -243,7 +245,7 @@ def test_a_mail_is_never_sent_again_once_its_content_went_out(server: MailServer
 def test_a_mail_whose_claim_is_about_to_run_out_is_not_handed_over(server: MailServer) -> None:
     provider = provider_for(server)
     late = replace(outgoing(), deadline=time.monotonic())
-    with pytest.raises(TemporaryDeliveryError, match="too-slow"):
+    with pytest.raises(NotTriedError, match="too-slow"):
         provider.send(late)
     assert not server.mails
     provider.send(outgoing())
@@ -324,8 +326,14 @@ def test_closing_does_not_wait_for_a_silent_server(server: MailServer) -> None:
         (Stage.RECIPIENT, "553 mailbox name not allowed", AddressRejectedError, "553"),
         (Stage.RECIPIENT, "552 5.2.2 mailbox full", AddressRejectedError, "552 5.2.2"),
         (Stage.RECIPIENT, "556 5.1.10 null MX", DeadAddressError, "556 5.1.10"),
-        (Stage.RECIPIENT, "450 4.2.0 greylisted", TemporaryDeliveryError, "450 4.2.0"),
-        (Stage.RECIPIENT, "450 5.1.1 a contradiction", TemporaryDeliveryError, "450 5.1.1"),
+        (Stage.RECIPIENT, "450 4.2.0 greylisted", BusyAddressError, "450 4.2.0"),
+        (Stage.RECIPIENT, "450 4.2.1 mailbox busy", BusyAddressError, "450 4.2.1"),
+        (Stage.RECIPIENT, "451 4.7.1 greylisted", BusyAddressError, "451 4.7.1"),
+        (Stage.RECIPIENT, "451 greylisted", BusyAddressError, "451"),
+        (Stage.RECIPIENT, "450 5.1.1 a contradiction", BusyAddressError, "450 5.1.1"),
+        (Stage.RECIPIENT, "451 4.3.0 lookup failure", TemporaryDeliveryError, "451 4.3.0"),
+        (Stage.RECIPIENT, "421 closing", TemporaryDeliveryError, "421"),
+        (Stage.SENDER, "451 4.7.1 slow down", ThrottledError, "451 4.7.1"),
         (Stage.RECIPIENT, "452 4.5.3 too many recipients", ThrottledError, "452 4.5.3"),
         (Stage.RECIPIENT, "452 4.3.1 disk full", TemporaryDeliveryError, "452 4.3.1"),
         (Stage.RECIPIENT, "421 4.7.28 rate limit", ThrottledError, "421 4.7.28"),
@@ -347,6 +355,11 @@ def test_a_reply_means_what_the_table_says(stage: Stage, reply: str, kind: type[
     error = refusal(stage, int(number), text.encode())
 
     assert (type(error), error.code) == (kind, code)
+
+
+def test_a_busy_mailbox_is_left_alone_for_a_minute() -> None:
+    assert refusal(Stage.RECIPIENT, 451, b"4.7.1 greylisted").retry_after == timedelta(minutes=1)
+    assert refusal(Stage.RECIPIENT, 451, b"4.3.0 lookup failure").retry_after is None
 
 
 def test_every_key_of_the_table_can_be_found() -> None:

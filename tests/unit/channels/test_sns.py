@@ -18,6 +18,7 @@ from carenotify.errors import (
     AddressRejectedError,
     DeliveryError,
     MessageRejectedError,
+    NotTriedError,
     OptedOutError,
     SettingsError,
     TemporaryDeliveryError,
@@ -124,7 +125,7 @@ def test_a_text_that_cannot_be_encoded_is_its_own_fault(server: AwsServer) -> No
 def test_after_its_deadline_nothing_is_handed_over(server: AwsServer) -> None:
     provider = provider_for(server)
 
-    with pytest.raises(TemporaryDeliveryError, match="too-slow"):
+    with pytest.raises(NotTriedError, match="too-slow"):
         provider.send(replace(MESSAGE, deadline=time.monotonic()))
 
     assert server.handed_over == []

@@ -21,6 +21,7 @@ from carenotify.errors import (
     CarenotifyError,
     DeliveryError,
     MessageRejectedError,
+    NotTriedError,
     SettingsError,
     TemporaryDeliveryError,
     ThrottledError,
@@ -120,7 +121,7 @@ def test_a_message_waits_at_twilio_no_longer_than_its_window_is_open(
 def test_after_its_deadline_nothing_is_handed_over(server: TwilioServer) -> None:
     provider = provider_for(server)
 
-    with pytest.raises(TemporaryDeliveryError, match="too-slow"):
+    with pytest.raises(NotTriedError, match="too-slow"):
         provider.send(replace(MESSAGE, deadline=time.monotonic()))
 
     assert server.calls == []

@@ -20,6 +20,7 @@ from carenotify.domain.breaker import (
 )
 from carenotify.errors import (
     AddressRejectedError,
+    BusyAddressError,
     DeliveryError,
     MessageRejectedError,
     MisconfiguredError,
@@ -33,6 +34,7 @@ NOW = datetime(2026, 11, 24, 8, 30, tzinfo=UTC)
 MINUTE = timedelta(seconds=60)
 WELL = CallResult(Verdict.WELL)
 FAILED = CallResult(Verdict.FAILING, code="500")
+FAILED_AGAIN = CallResult(Verdict.FAILING, code="500", again=True)
 REFUSED = CallResult(Verdict.REFUSES_US, code="20003")
 GOOD_TRIAL = CallResult(Verdict.WELL, trial=True)
 BAD_TRIAL = CallResult(Verdict.FAILING, trial=True, code="503")
@@ -56,6 +58,20 @@ def test_five_failures_in_a_row_open_it_for_a_minute() -> None:
     opened = after(*[FAILED] * 5)
     assert (opened.state, opened.retry_at, opened.changed_at) == (BreakerState.OPEN, NOW + MINUTE, NOW)
     assert opened.last_code == "500"
+
+
+def test_one_message_that_fails_again_and_again_opens_nothing_alone() -> None:
+    assert after(FAILED, *[FAILED_AGAIN] * 20).closed
+    assert after(FAILED, WELL, *[FAILED_AGAIN] * 20).closed
+
+
+def test_messages_that_fail_again_speak_against_it_once_another_has_failed_too() -> None:
+    assert after(FAILED, FAILED, *[FAILED_AGAIN] * 2).closed
+    assert after(FAILED, FAILED, *[FAILED_AGAIN] * 3).state is BreakerState.OPEN
+
+
+def test_an_account_that_is_refused_again_opens_it_all_the_same() -> None:
+    assert after(FAILED, REFUSED._replace(again=True)).state is BreakerState.OPEN
 
 
 def test_one_success_between_them_starts_the_count_again() -> None:
@@ -134,6 +150,7 @@ def test_answers_of_calls_that_had_begun_before_decide_nothing(call: CallResult)
         (AddressRejectedError("21211"), Verdict.WELL),
         (MessageRejectedError("21617"), Verdict.WELL),
         (OptedOutError("21610"), Verdict.WELL),
+        (BusyAddressError("450 4.2.1"), Verdict.WELL),
         (TemporaryDeliveryError("500"), Verdict.FAILING),
         (UnconfirmedDeliveryError("timeout"), Verdict.FAILING),
         (MisconfiguredError("20003"), Verdict.REFUSES_US),

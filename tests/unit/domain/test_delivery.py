@@ -15,10 +15,12 @@ from carenotify.domain.delivery import Attempt, Outcome
 from carenotify.domain.notification import Status, can_move
 from carenotify.errors import (
     AddressRejectedError,
+    BusyAddressError,
     DeadAddressError,
     DeliveryError,
     MessageRejectedError,
     MisconfiguredError,
+    NotTriedError,
     OptedOutError,
     TemporaryDeliveryError,
     ThrottledError,
@@ -42,7 +44,8 @@ def _leaves(error: type[DeliveryError]) -> Iterator[type[DeliveryError]]:
     yield from (leaf for one in below for leaf in _leaves(one)) if below else iter((error,))
 
 
-EVERY_ERROR = list(_leaves(errors.DeliveryError))
+# What was not tried is no answer of a provider.
+EVERY_ERROR = [error for error in _leaves(errors.DeliveryError) if error is not NotTriedError]
 
 
 def test_an_accepted_message_is_sent_with_the_providers_id() -> None:
@@ -82,7 +85,7 @@ def test_every_type_of_delivery_error_has_a_named_outcome(error: type[DeliveryEr
         DeadAddressError: "address_rejected",
         MessageRejectedError: "message_rejected",
         OptedOutError: "opted_out",
-        TemporaryDeliveryError: "temporary",
+        BusyAddressError: "temporary",
         ThrottledError: "throttled",
         MisconfiguredError: "misconfigured",
         UnconfirmedDeliveryError: "temporary",
@@ -125,15 +128,30 @@ def test_every_outcome_of_a_send_says_which_address_was_tried(error: type[Delive
 
 @pytest.mark.parametrize(
     ("error", "attempts", "reason"),
-    [(TemporaryDeliveryError("503"), 2, "provider_down"), (UnconfirmedDeliveryError("timeout"), 3, "temporary")],
+    [
+        (TemporaryDeliveryError("503"), 2, "provider_down"),
+        (UnconfirmedDeliveryError("timeout"), 3, "temporary"),
+        (BusyAddressError("450 4.2.1"), 3, "temporary"),
+    ],
 )
 def test_a_free_trial_costs_an_attempt_only_when_the_message_may_have_been_taken(
     error: DeliveryError, attempts: int, reason: str
 ) -> None:
-    trial = Attempt(UUID(int=7), UUID(int=8), 3, "twilio", trial=True, free=True)
+    trial = Attempt(UUID(int=7), UUID(int=8), 3, "twilio", trial=True)
     outcome = delivery.refused(trial, error, to=TO, now=NOW)
     assert (outcome.status, outcome.attempts, outcome.reason) == (Status.PENDING, attempts, reason)
     assert outcome.trial
+
+
+def test_a_trial_with_what_this_provider_was_given_last_time_costs_an_attempt() -> None:
+    trial = Attempt(UUID(int=7), UUID(int=8), 3, "twilio", trial=True, again=True)
+    outcome = delivery.refused(trial, TemporaryDeliveryError("503"), to=TO, now=NOW)
+    assert (outcome.attempts, outcome.reason, outcome.again) == (3, "temporary", True)
+
+
+def test_a_deadline_of_our_own_is_nobodys_fault() -> None:
+    missed = refused(NotTriedError("too-slow"), 3)
+    assert missed == delivery.put_back(attempt(3), now=NOW)
 
 
 @pytest.mark.parametrize("error", [None, *EVERY_ERROR])
@@ -145,6 +163,7 @@ def test_every_answer_says_something_of_the_provider_and_what_was_not_tried_says
     for untried in (
         delivery.no_provider(attempt(3), due_at=NOW),
         delivery.put_back(attempt(3), now=NOW),
+        refused(NotTriedError("too-slow"), 3),
         delivery.given_up(attempt(3), Status.SUPPRESSED, "no_usable_address"),
     ):
         assert (untried.verdict, untried.provider, untried.attempts) == (None, None, 2)

@@ -11,7 +11,7 @@ from carenotify.channels.email.compose import Sender, compose_mail, envelope_add
 from carenotify.channels.email.ses_codes import REFUSALS
 from carenotify.domain.clock import Clock, system_clock
 from carenotify.domain.notification import Channel
-from carenotify.errors import TemporaryDeliveryError, UnconfirmedDeliveryError
+from carenotify.errors import NotTriedError, UnconfirmedDeliveryError
 
 
 class SesProvider(Provider):
@@ -48,7 +48,7 @@ class SesProvider(Provider):
         to = envelope_address(message.to)
         content = compose_mail(message, self._sender, to, self._clock())
         if time.monotonic() >= message.deadline:
-            raise TemporaryDeliveryError("too-slow")
+            raise NotTriedError("too-slow")
         answer: dict[str, Any] = self._door.hand_over(
             "send_email",
             Destination={"ToAddresses": [to]},

@@ -11,7 +11,7 @@ from carenotify.channels.email.smtp_connections import SmtpConnections
 from carenotify.channels.email.smtp_session import SmtpConnection, SmtpServer, StaleConnectionError
 from carenotify.domain.clock import Clock, system_clock
 from carenotify.domain.notification import Channel
-from carenotify.errors import DeliveryError, TemporaryDeliveryError
+from carenotify.errors import DeliveryError, NotTriedError
 
 
 class SmtpProvider(Provider):
@@ -33,7 +33,7 @@ class SmtpProvider(Provider):
         try:
             if time.monotonic() >= message.deadline:
                 connection.in_step = False  # the server waits for the mail, and must not get it
-                raise TemporaryDeliveryError("too-slow")
+                raise NotTriedError("too-slow")
             connection.hand_over(content)
         finally:
             self._connections.give_back(connection)

@@ -7,10 +7,12 @@ import smtplib
 import socket
 import ssl
 from collections.abc import Iterator
+from datetime import timedelta
 from enum import StrEnum
 
 from carenotify.errors import (
     AddressRejectedError,
+    BusyAddressError,
     DeadAddressError,
     DeliveryError,
     MessageRejectedError,
@@ -29,11 +31,19 @@ class Stage(StrEnum):
     CONTENT = "content"
 
 
-# Keys, the most telling first: "550 5.1.1", "5.1.1", "550 5.1", "5.1", "recipient 550", "550", "5".
+# Keys, the most telling first: "550 5.1.1", "5.1.1", "550 5.1", "recipient 5.1", "5.1", "recipient 550", "550", "5".
 REFUSALS: dict[str, type[DeliveryError]] = {
     "4": TemporaryDeliveryError,
     "4.5.3": ThrottledError,  # too many recipients or messages in one session
-    "4.7": ThrottledError,  # rate limits, and servers that greylist under this code
+    "4.3": TemporaryDeliveryError,  # the server itself
+    "4.7": ThrottledError,  # rate limits
+    "421 4.7": ThrottledError,
+    # What is said of one address is no word about us or the server: busy mailboxes, and greylisting (RFC 6647).
+    "recipient 4.1": BusyAddressError,
+    "recipient 4.2": BusyAddressError,
+    "recipient 4.7": BusyAddressError,
+    "recipient 450": BusyAddressError,
+    "recipient 451": BusyAddressError,
     "454": TemporaryDeliveryError,
     "454 4.7": TemporaryDeliveryError,  # passing failure of authentication or TLS
     "5": MessageRejectedError,
@@ -83,6 +93,9 @@ _TRANSPORT: tuple[tuple[type[OSError], str], ...] = (
     (OSError, "connection-cut"),
 )
 
+# Who is greylisted, as a rule for five minutes, gets through within the attempts that there are.
+_BUSY_FOR = timedelta(minutes=1)
+
 _ENHANCED = re.compile(rb"\s*([245])\.(\d{1,3})\.(\d{1,3})\b")
 
 
@@ -93,14 +106,15 @@ def refusal(stage: Stage, code: int, reply: bytes) -> DeliveryError:
     kind = next((REFUSALS[key] for key in _keys(stage, str(code), enhanced) if key in REFUSALS), TemporaryDeliveryError)
     if stage is Stage.CONNECT and not issubclass(kind, ThrottledError):
         kind = TemporaryDeliveryError  # no message was even mentioned
-    return kind(f"{code} {enhanced}" if enhanced else str(code))
+    wait = _BUSY_FOR if kind is BusyAddressError else None
+    return kind(f"{code} {enhanced}" if enhanced else str(code), retry_after=wait)
 
 
 def _keys(stage: Stage, code: str, enhanced: str | None) -> Iterator[str]:
     # A 450 with a stray 5.1.1 is still a 450.
     if enhanced and enhanced[0] == code[0]:
         subject = enhanced.rpartition(".")[0]
-        yield from (f"{code} {enhanced}", enhanced, f"{code} {subject}", subject)
+        yield from (f"{code} {enhanced}", enhanced, f"{code} {subject}", f"{stage} {subject}", subject)
     yield from (f"{stage} {code}", code, code[0])
 
 

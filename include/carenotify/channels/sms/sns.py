@@ -18,6 +18,7 @@ from carenotify.domain.clock import Clock, system_clock
 from carenotify.domain.notification import Channel
 from carenotify.errors import (
     AddressRejectedError,
+    NotTriedError,
     OptedOutError,
     SettingsError,
     TemporaryDeliveryError,
@@ -59,7 +60,7 @@ class SnsProvider(Provider):
             raise AddressRejectedError("malformed-number")
         self._refuse_opted_out(message.to)
         if time.monotonic() >= message.deadline:
-            raise TemporaryDeliveryError("too-slow")
+            raise NotTriedError("too-slow")
         attributes = self._attributes | {"notification_id": str(message.notification_id)}
         answer = self._door.hand_over(
             "publish",

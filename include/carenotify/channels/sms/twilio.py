@@ -20,7 +20,13 @@ from carenotify.channels.over_http import CONNECT_SECONDS
 from carenotify.channels.sms.twilio_codes import refusal
 from carenotify.domain.clock import Clock, system_clock
 from carenotify.domain.notification import Channel
-from carenotify.errors import MisconfiguredError, SettingsError, TemporaryDeliveryError, UnconfirmedDeliveryError
+from carenotify.errors import (
+    MisconfiguredError,
+    NotTriedError,
+    SettingsError,
+    TemporaryDeliveryError,
+    UnconfirmedDeliveryError,
+)
 
 # What never got as far as the call, and what may have: then Twilio may have taken the message all the same.
 _TRANSPORT: tuple[tuple[type[Exception], type[TemporaryDeliveryError], str], ...] = (
@@ -77,7 +83,7 @@ class TwilioProvider(Provider):
     def send(self, message: OutgoingMessage) -> str:
         """Hand one SMS over and return its SID."""
         if time.monotonic() >= message.deadline:
-            raise TemporaryDeliveryError("too-slow")
+            raise NotTriedError("too-slow")
         try:
             taken = self._messages.create(
                 to=message.to,
