@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -46,10 +46,10 @@ class ReceiptLookUp:
     after: timedelta
     give_up_after: timedelta
 
-    def look_up(self, channel: Channel) -> LookedUp:
+    def look_up(self, channel: Channel, *, until: Callable[[], bool] = lambda: False) -> LookedUp:
         """Ask for what is silent on a channel, up to a hundred messages a round, and record the answers.
 
-        When a provider cannot be asked, the round ends, and the rest is asked for in the next one.
+        When a provider cannot be asked, or `until` holds, the round ends, and the rest is asked for in the next one.
         """
         able = {provider.name: provider for provider in self.providers[channel] if provider.looks_up}
         if not able:
@@ -65,7 +65,7 @@ class ReceiptLookUp:
                 now=now,
                 limit=_EACH_ROUND,
             )
-        receipts, unasked = _asked(able, silent)
+        receipts, unasked = _asked(able, silent, until)
         recorded = self.recorder.record(receipts)
         if unasked:
             with self.database.transaction() as transaction:
@@ -87,10 +87,14 @@ class ReceiptLookUp:
         return closed
 
 
-def _asked(able: Mapping[str, Provider], silent: Sequence[Silent]) -> tuple[list[Receipt], list[Silent]]:
+def _asked(
+    able: Mapping[str, Provider], silent: Sequence[Silent], until: Callable[[], bool]
+) -> tuple[list[Receipt], list[Silent]]:
     """What the providers said, and whom they could not be asked for."""
     receipts: list[Receipt] = []
     for position, one in enumerate(silent):
+        if until():
+            return receipts, list(silent[position:])
         try:
             found = able[one.provider].look_up(one.provider_message_id)
         except DeliveryError as error:

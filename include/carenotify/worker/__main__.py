@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -38,6 +39,8 @@ _LOOK_UP_SECONDS = 10.0
 _CLOSE_SECONDS = 3600.0
 # How often what the broker gave up is looked for.
 _DEAD_LETTER_SECONDS = 5.0
+# How long a loop's round may go on once everything is delivered and the process is to end.
+_LAST_ROUND_SECONDS = 5.0
 
 
 def _channels(_: click.Context, __: click.Parameter, text: str) -> tuple[Channel, ...]:
@@ -65,7 +68,8 @@ def main(channels: tuple[Channel, ...], health_host: str, health_port: int, *, u
     try:
         app = build_app(application="carenotify-worker")
         workers = [_channel_worker(app, channel, urgent=urgent) for channel in channels]
-        _run(app, workers, health_host=health_host, health_port=health_port, relay=relay)
+        loops = _loops(app, workers, relay=relay, look_up=not urgent)
+        _run(app, workers, loops, health_host=health_host, health_port=health_port)
     except CarenotifyError as error:
         sys.exit(f"carenotify.worker cannot start: {error}")
 
@@ -102,30 +106,40 @@ def _channel_worker(app: App, channel: Channel, *, urgent: bool) -> ChannelWorke
     )
 
 
-def _loops(app: App, workers: Sequence[ChannelWorker], *, relay: bool) -> list[Periodic]:
+def _loops(app: App, workers: Sequence[ChannelWorker], *, relay: bool, look_up: bool) -> list[Periodic]:
     loops: list[Periodic] = [Valve(database=app.database, chooser=app.provider_chooser, workers=workers)]
+    if look_up:  # by whoever has the channel's providers, which a relay beside it may not have
+        loops.append(_LookUps(app, [worker.channel for worker in workers]))
     if relay:
         loops.append(RelayLoop(app.relay, interval_seconds=app.settings.relay_interval_seconds))
         loops.append(Periodic("fallback", app.fallback_sweeper.sweep, interval_seconds=_FALLBACK_SECONDS))
         loops.append(Periodic("dead-letters", app.dead_letter_drain.drain, interval_seconds=_DEAD_LETTER_SECONDS))
-        loops.extend(_receipt_loops(app, [worker.channel for worker in workers]))
+        loops.extend(_receipt_loops(app))
     if relay and app.settings.patient_api_url is not None:
         loops.append(Periodic("contacts", app.contact_completer.complete, interval_seconds=_CONTACT_SECONDS))
     return loops
 
 
-def _receipt_loops(app: App, channels: Sequence[Channel]) -> list[Periodic]:
-    def look_up() -> None:
-        for channel in channels:
-            app.receipt_look_up.look_up(channel)
+class _LookUps(Periodic):
+    """Asks for receipts that did not come; a round ends early when the process is to end."""
 
+    def __init__(self, app: App, channels: Sequence[Channel]) -> None:
+        super().__init__("look-ups", self._look_up, interval_seconds=_LOOK_UP_SECONDS)
+        self._journey = app.receipt_look_up
+        self._channels = channels
+
+    def _look_up(self) -> None:
+        for channel in self._channels:
+            self._journey.look_up(channel, until=lambda: self.stopping)
+
+
+def _receipt_loops(app: App) -> list[Periodic]:
     def close() -> None:
         app.receipt_recorder.forget_unknown()
         app.receipt_look_up.close_silent()
 
     return [
         Periodic("receipts", app.receipt_recorder.apply_waiting, interval_seconds=_RECEIPT_SECONDS),
-        Periodic("look-ups", look_up, interval_seconds=_LOOK_UP_SECONDS),
         Periodic("silence", close, interval_seconds=_CLOSE_SECONDS),
     ]
 
@@ -136,7 +150,9 @@ def _standings(app: App, channels: Sequence[Channel]) -> list[Standing]:
     return [standing(channel, name, app.provider_chooser.breaker(name)) for channel, name in names]
 
 
-def _run(app: App, workers: Sequence[ChannelWorker], *, health_host: str, health_port: int, relay: bool) -> None:
+def _run(
+    app: App, workers: Sequence[ChannelWorker], loops: Sequence[Periodic], *, health_host: str, health_port: int
+) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -153,19 +169,26 @@ def _run(app: App, workers: Sequence[ChannelWorker], *, health_host: str, health
     health.start()
     for worker in workers:
         worker.start()
-    loops = _loops(app, workers, relay=relay)
     for loop in loops:
         loop.start()
     log.info("delivering %s; health on port %d", ", ".join(worker.channel for worker in workers), health.port)
     stop.wait()
     log.info("draining")
-    for loop in loops:
-        loop.stop()
-    with ThreadPoolExecutor(len(workers)) as drains:
-        list(drains.map(ChannelWorker.drain, workers))
+    wind_down(workers, loops)
     health.stop()
     app.close()
     log.info("stopped")
+
+
+def wind_down(workers: Sequence[ChannelWorker], loops: Sequence[Periodic]) -> None:
+    """Drain first: what is in hand at a provider matters more than the end of any loop's round."""
+    for loop in loops:
+        loop.ask_to_stop()
+    with ThreadPoolExecutor(len(workers)) as drains:
+        list(drains.map(lambda worker: worker.drain(), workers))
+    end_by = time.monotonic() + _LAST_ROUND_SECONDS
+    for loop in loops:
+        loop.stop(timeout_seconds=max(0.0, end_by - time.monotonic()))
 
 
 if __name__ == "__main__":

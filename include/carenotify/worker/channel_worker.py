@@ -120,8 +120,8 @@ class ChannelWorker:
         self._consumer.start()
 
     def consume(self, wanted: bool) -> None:  # noqa: FBT001 - a switch
-        """Take messages or not (a paused channel does not)."""
-        self._consumer.consume(wanted)
+        """Take messages or not (a paused channel does not, nor does one that is being drained)."""
+        self._consumer.consume(wanted and not self._draining.is_set())
 
     def drain(self) -> None:
         """Finish what is claimed, record it, and give everything else back to the broker."""

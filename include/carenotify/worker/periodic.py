@@ -19,16 +19,32 @@ class Periodic:
         self._act = act
         self._interval_seconds = interval_seconds
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=name)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
         """Begin, in the background."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """End after the round that is under way."""
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return self._name
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it was asked to stop: a round that takes long ends early then."""
+        return self._stopping.is_set()
+
+    def ask_to_stop(self) -> None:
+        """No round begins any more."""
         self._stopping.set()
-        self._thread.join()
+
+    def stop(self, *, timeout_seconds: float | None = None) -> None:
+        """End after the round that is under way. One that outlasts the time is left to its fate, as when killed."""
+        self.ask_to_stop()
+        self._thread.join(timeout_seconds)
+        if self._thread.is_alive():
+            log.warning("%s is not waited for any longer; other workers do what it leaves", self._name)
 
     def _run(self) -> None:
         while not self._stopping.wait(self._interval_seconds):

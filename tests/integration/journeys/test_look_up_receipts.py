@@ -173,3 +173,11 @@ def test_a_provider_that_cannot_be_asked_is_left_alone(
     assert look_up.look_up(Channel.EMAIL) == LookedUp()
     assert look_up.close_silent() == 0
     assert hospital.statuses() == {"sent": 1}
+
+
+def test_a_round_that_is_told_to_end_leaves_the_rest_to_the_next_one(
+    look_up: ReceiptLookUp, provider: AskedProvider, clock: SetClock, sent: int
+) -> None:
+    pass_an_hour(look_up, clock)
+    assert look_up.look_up(Channel.SMS, until=lambda: provider.asked.total() >= 1) == LookedUp(asked=1, moved=1)
+    assert look_up.look_up(Channel.SMS) == LookedUp(asked=sent - 1, moved=sent - 1)

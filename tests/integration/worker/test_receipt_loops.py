@@ -15,6 +15,7 @@ from carenotify.app import App, build_app
 from carenotify.config import load_settings
 from carenotify.domain.window import local_day
 from carenotify.sandbox.server import SandboxServer
+from carenotify.worker import __main__ as process
 from tests.integration.ward import Hospital, wait_for
 from tests.integration.worker.worker_process import running_worker
 
@@ -78,3 +79,10 @@ def test_a_worker_looks_up_what_nobody_called_back_about_and_applies_what_came_e
     asked = hospital.query("SELECT patient_id FROM notifications WHERE looked_up_at IS NOT NULL ORDER BY 1")
     assert {patient for (patient,) in asked} >= {"p0", "p1"}
     assert hospital.query("SELECT count(*) FROM receipts WHERE applied_at IS NULL") == [(0,)]
+
+
+@pytest.mark.parametrize("relay", [True, False])
+def test_whoever_has_a_channels_providers_asks_for_its_receipts_relay_or_not(app: App, relay: bool) -> None:
+    names = [loop.name for loop in process._loops(app, [], relay=relay, look_up=True)]
+    assert names.count("look-ups") == 1
+    assert ("relay" in names) == relay

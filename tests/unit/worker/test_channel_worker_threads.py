@@ -39,12 +39,14 @@ class PaperConsumer:
         self.priority = priority
         self.deliver = deliver
         self.acked: list[int] = []
+        self.wanted: list[bool] = []
 
     def start(self) -> None: ...
 
     def close(self) -> None: ...
 
-    def consume(self, wanted: bool) -> None: ...
+    def consume(self, wanted: bool) -> None:
+        self.wanted.append(wanted)
 
     def ack(self, deliveries: Sequence[Delivery]) -> None:
         self.acked.extend(delivery.tag for delivery in deliveries)
@@ -211,3 +213,18 @@ def test_a_thread_that_dies_takes_the_process_along_and_says_nothing_personal(
     assert ended == [1]
     assert "thread sms-record died of a ValueError" in caplog.text
     assert "4915112345678" not in caplog.text
+
+
+def test_a_worker_that_is_being_drained_is_not_opened_again_by_a_late_valve(deliverer: PaperDeliverer) -> None:
+    consumer = PaperConsumer([], prefetch=1, deliver=lambda _: None, priority=0)
+    worker = ChannelWorker(
+        channel=Channel.SMS,
+        deliverer=deliverer,  # type: ignore[arg-type]
+        connect=lambda *_, **__: consumer,  # type: ignore[arg-type,return-value]
+        threads=1,
+    )
+    worker.start()
+    worker.consume(wanted=True)
+    worker.drain()
+    worker.consume(wanted=True)
+    assert consumer.wanted == [True, False, False]
