@@ -7,6 +7,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from carenotify.domain.notification import FINAL, Status, can_move
+from carenotify.domain.receipt import SAID
 
 
 class Source(StrEnum):
@@ -24,12 +25,37 @@ class BrokerReason(StrEnum):
     RETURNED_BY_BROKER = "returned_by_broker"
 
 
+# Every reason that a dead letter can have: those of our own delivery and of receipts, and the broker's.
+REASONS = (
+    "retries_spent",
+    "worker_lost",
+    "address_rejected",
+    "message_rejected",
+    "wording",
+    "unreadable",
+    "contact_unknown",
+    "carrier",
+    *(reason.value for reason in BrokerReason),
+)
+
+
 class Resolution(StrEnum):
     """How a dead letter ended. What is due again by itself was never anybody's to look at."""
 
     REPLAYED = "replayed"
     DISCARDED = "discarded"
     DUE_AGAIN = "due_again"
+
+
+# How those ended that are in the list of the resolved ones: by a person, by a message that the patient got instead, or
+# by a late receipt, whose status it is.
+RESOLUTIONS = (
+    Resolution.REPLAYED.value,
+    Resolution.DISCARDED.value,
+    "fallback",
+    "told_otherwise",
+    *(said.value for said in SAID if said is not Status.FAILED),
+)
 
 
 class Refusal(StrEnum):
@@ -57,8 +83,6 @@ _EXPLANATIONS = {
     Refusal.WINDOW_OVER: "Its time is over: its send window has closed, or the appointment has begun. Discard it.",
 }
 
-# Another notification in one of these reached the patient, or may still do so.
-LIVING = (Status.PENDING, Status.QUEUED, Status.SENDING, Status.SENT, Status.DELIVERED)
 REPLAYABLE = tuple(status for status in Status if status in FINAL and can_move(status, Status.PENDING))
 
 # A notification whose messages come back so often is not tried again by itself.

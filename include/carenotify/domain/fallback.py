@@ -13,7 +13,7 @@ from datetime import date, datetime
 from enum import StrEnum
 
 from carenotify.domain.kinds import Kind
-from carenotify.domain.notification import Channel, Status
+from carenotify.domain.notification import LIVING, Channel, Status
 from carenotify.domain.patient import Patient, Preferences, addresses
 
 
@@ -51,9 +51,6 @@ MENDS: dict[str, Mends] = {
 # Reasons that close a channel to what is told: the message itself is refused there, its reader has said STOP, or it may
 # be what ends each worker that takes it. Whatever else failed there may be mended, as a provider that was down.
 _CLOSING = frozenset({"message_rejected", "wording", "opted_out", "returned_by_broker"})
-
-# Somebody has it, or will have it unless it fails; then that is looked at in its turn.
-_LIVING = frozenset({Status.PENDING, Status.QUEUED, Status.SENDING, Status.SENT, Status.DELIVERED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +91,8 @@ class Family:
     def of(cls, relatives: Iterable[Relative], tried: Collection[str]) -> Family:
         """The family that these make up."""
         relatives = list(relatives)
-        living = [one.channel for one in relatives if one.status in _LIVING]
-        refusing = [one.channel for one in relatives if one.status not in _LIVING and one.reason in _CLOSING]
+        living = [one.channel for one in relatives if one.status in LIVING]
+        refusing = [one.channel for one in relatives if one.status not in LIVING and one.reason in _CLOSING]
         return cls(frozenset(living), frozenset(refusing), frozenset(tried))
 
     def also_tried(self, address: str) -> Family:

@@ -66,6 +66,9 @@ FINAL = frozenset(status for status, following in TRANSITIONS.items() if not fol
     Status.BOUNCED,
 }
 
+# Somebody has what it tells, or will have it unless it fails.
+LIVING = frozenset({Status.PENDING, Status.QUEUED, Status.SENDING, Status.SENT, Status.DELIVERED})
+
 
 def can_move(current: Status, following: Status) -> bool:
     """Whether a notification may go from one status to the other."""

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from carenotify.config import Settings
 from carenotify.domain.breaker import BreakerState
 from carenotify.domain.clock import Clock
-from carenotify.domain.fallback import TOLD_OTHERWISE
+from carenotify.domain.fallback import NO_RECEIPT, TOLD_OTHERWISE
 from carenotify.domain.kinds import KINDS
-from carenotify.domain.notification import Channel
+from carenotify.domain.notification import LIVING, Channel, Status
 from carenotify.journeys.choose_fallback import FallbackChooser
 from carenotify.storage import fallbacks, provider_states, reminders
 from carenotify.storage.database import Database, Transaction
-from carenotify.storage.fallbacks import FollowUp, NewFallback, Outage
+from carenotify.storage.fallbacks import FollowUp, Kin, NewFallback, Outage
 from carenotify.storage.patients import refuse_wrong_keys
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,10 @@ _AT_ONCE = 500
 _URGENT_WAIT = timedelta(minutes=5)
 # After which what goes on waiting is looked at again.
 _LOOK_AGAIN = timedelta(seconds=30)
+
+# Nobody has to look at what ended so: told by another message, or nobody is there to be told. Who complained was told.
+_ANSWERED = frozenset({TOLD_OTHERWISE, "followed_before", "appointment_changed", "deceased", "complaint"})
+_REFUSED = frozenset({Status.FAILED, Status.BOUNCED})
 
 _Find = Callable[[Transaction], list[FollowUp]]
 
@@ -134,7 +139,33 @@ class FallbackSweeper:
         fallbacks.settle(transaction, [one.id for one in found], replaced=inserted, now=now)
         told = [one.id for one, choice in zip(found, choices, strict=True) if choice == TOLD_OTHERWISE]
         fallbacks.answer_dead_letters(transaction, told, now=now)
+        over = [
+            one
+            for one, choice in zip(found, choices, strict=True)
+            if isinstance(choice, str) and choice not in _ANSWERED
+        ]
+        fallbacks.leave_for_people(transaction, _ended_chains(over, kin, followed=inserted), now=now)
         followed = Counter(row.channel.value for row in rows if row.original in inserted)
         left = Counter(choice for choice in choices if isinstance(choice, str))
         left["followed_before"] += len(rows) - len(inserted)
         return FollowedUp(followed, +left)
+
+
+def _ended_chains(
+    over: Sequence[FollowUp], kin: Mapping[UUID, Sequence[Kin]], *, followed: Collection[UUID]
+) -> dict[UUID, list[UUID]]:
+    """Of what nothing follows, the last ones of families of which one failed and none lives, each with its family.
+
+    Their dead letters were closed when something followed, which has not reached anybody either.
+    """
+    chains: dict[UUID, list[UUID]] = {}
+    for one in over:
+        relatives = kin.get(one.id, ())
+        members = [other.id for other in relatives]
+        statuses = {other.relative.status for other in relatives}
+        open_ended = one.waiting or one.reason == NO_RECEIPT or one.reason in _ANSWERED
+        if open_ended or not statuses & _REFUSED or statuses & LIVING:
+            continue
+        if not {*members} & {*chains, *followed}:
+            chains[one.id] = members
+    return chains

@@ -10,7 +10,8 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
-from carenotify.domain.dead_letter import LIVING, REPLAYABLE
+from carenotify.domain.dead_letter import REPLAYABLE
+from carenotify.domain.notification import LIVING
 from carenotify.storage.database import Transaction
 from carenotify.storage.sealed import Sealer
 
@@ -85,6 +86,7 @@ LEFT JOIN LATERAL (
 
 _CONDITIONS = {
     "is_open": "(d.resolved_at IS NULL) = %(is_open)s",
+    "resolution": "d.resolution = %(resolution)s",
     "source": "d.source = %(source)s",
     "reasons": "d.reason = ANY(%(reasons)s)",
     "channel": "n.channel = %(channel)s",

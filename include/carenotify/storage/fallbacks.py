@@ -6,7 +6,7 @@ whole, and a plan would remind again of what is just being mended.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -114,7 +114,7 @@ def _look_for(condition: str) -> str:
 
 
 _FAILED = _look_for("""
-    n.status IN ('failed', 'bounced', 'suppressed', 'unsubscribed')
+    n.status IN ('failed', 'bounced', 'suppressed', 'unsubscribed', 'expired')
     AND (n.followed_up_at IS NULL OR n.followed_up_at < n.finished_at)  -- not since it came to its end
     ORDER BY n.finished_at
 """)
@@ -207,8 +207,24 @@ WHERE notification_id = ANY(%(ids)s) AND resolved_at IS NULL
 """
 
 
+_LEAVE = """
+INSERT INTO dead_letters (notification_id, reason, code, attempts, created_at)
+SELECT n.id, COALESCE(n.reason, n.status), n.error_code, n.attempts, %(now)s
+FROM notifications n
+WHERE n.id = ANY(%(ids)s) AND NOT EXISTS (
+    SELECT FROM unnest(%(of)s::uuid[], %(family)s::uuid[]) AS f (id, member)
+    JOIN dead_letters d ON d.notification_id = f.member
+    WHERE f.id = n.id AND d.resolved_at IS NULL
+)
+ORDER BY n.id
+"""
+
+
 def failed(transaction: Transaction, *, now: datetime, limit: int) -> list[FollowUp]:
-    """What came to an end without reaching anybody, oldest first. The rows are locked."""
+    """What came to an end without reaching anybody, oldest first. The rows are locked.
+
+    What ran out of time is among them: nothing follows it, but it may have been the last one of a chain.
+    """
     return _look(transaction, _FAILED, {"now": now, "limit": limit})
 
 
@@ -300,3 +316,15 @@ def settle(transaction: Transaction, ids: Collection[UUID], *, replaced: Collect
 def answer_dead_letters(transaction: Transaction, ids: Collection[UUID], *, now: datetime) -> None:
     """Their patients are told by another message of the same: nobody has to look at these dead letters."""
     transaction.execute(_ANSWER, {"ids": list(ids), "resolution": TOLD_OTHERWISE, "now": now})
+
+
+def leave_for_people(transaction: Transaction, families: Mapping[UUID, Collection[UUID]], *, now: datetime) -> None:
+    """A dead letter for each of these notifications, unless one of its family (itself included) has an open one."""
+    pairs = [(identity, member) for identity, members in families.items() for member in (identity, *members)]
+    parameters = {
+        "ids": list(families),
+        "of": [identity for identity, _ in pairs],
+        "family": [member for _, member in pairs],
+        "now": now,
+    }
+    transaction.execute(_LEAVE, parameters)

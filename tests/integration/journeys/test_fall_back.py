@@ -36,7 +36,7 @@ from carenotify.journeys import fall_back
 from carenotify.journeys.fall_back import FollowedUp
 from carenotify.journeys.report_delivery import report_delivery
 from carenotify.journeys.request_notification import Wish
-from carenotify.storage import receipts, reminders
+from carenotify.storage import outbox, receipts, reminders
 from carenotify.storage.patients import address_indexes, seal_contact
 from tests.integration.ward import MAIL, MOBILE, NOON, Hospital, ScriptedProvider, SetClock, make_unreadable
 
@@ -239,6 +239,79 @@ def test_a_messages_dead_letter_is_closed_by_its_fallback_and_the_fallbacks_own_
         ("fallback", False),
         (None, True),
     ]
+
+
+def letters(hospital: Hospital) -> list[tuple[Any, ...]]:
+    """Of each open dead letter: its reason, and the channel and status of its notification."""
+    return hospital.query(
+        "SELECT d.reason, n.channel, n.status FROM dead_letters d JOIN notifications n ON n.id = d.notification_id"
+        " WHERE d.resolved_at IS NULL ORDER BY d.id"
+    )
+
+
+def expire(desk: Desk) -> None:
+    desk.app.clock.advance(hours=4)  # type: ignore[attr-defined]
+    with desk.app.database.transaction() as transaction:
+        outbox.expire(transaction, now=desk.app.clock())
+
+
+def test_a_chain_whose_last_one_runs_out_of_time_has_a_dead_letter_once(desk: Desk, anna: Hospital) -> None:
+    desk.refusals = {MOBILE: MessageRejectedError("30007")}
+    desk.plan()
+    desk.deliver_and_sweep()
+    assert letters(anna) == []
+    expire(desk)
+    desk.app.fallback_sweeper.sweep()
+    assert desk.app.fallback_sweeper.sweep() == NOTHING
+    assert letters(anna) == [("window_closed", "email", "expired")]
+
+
+def test_so_has_one_whose_last_one_bounces_or_finds_no_address(desk: Desk, anna: Hospital) -> None:
+    desk.refusals = {MOBILE: MessageRejectedError("30007")}
+    desk.plan()
+    desk.to_the_end()
+    suppress_the_mail(desk)
+    anna.query("UPDATE notifications SET status = 'bounced', reason = 'bounced' WHERE channel = 'email' RETURNING 1")
+    desk.to_the_end()
+    assert letters(anna) == [("bounced", "email", "bounced")]
+
+
+def test_so_has_one_that_was_left_to_another_message_which_then_runs_out_of_time(desk: Desk, on_both: Hospital) -> None:
+    desk.refusals = {MAIL: DeadAddressError("550 5.1.1")}
+    desk.plan()
+    on_both.query("UPDATE notifications SET due_at = due_at + interval '1 hour' WHERE channel = 'sms' RETURNING 1")
+    assert desk.deliver_and_sweep().left == Counter(told_otherwise=1)
+    assert letters(on_both) == []
+    expire(desk)
+    desk.app.fallback_sweeper.sweep()
+    assert letters(on_both) == [("window_closed", "sms", "expired")]
+
+
+def test_whoever_was_told_in_another_way_or_died_has_none(desk: Desk, on_both: Hospital) -> None:
+    desk.refusals = {MOBILE: DeadAddressError("21211")}
+    desk.plan()
+    desk.to_the_end()
+    expire(desk)
+    desk.to_the_end()
+    assert desk.got == [MAIL]
+    assert letters(on_both) == []
+
+
+def test_whoever_died_before_the_fallback_went_out_has_none(desk: Desk, anna: Hospital) -> None:
+    desk.refusals = {MOBILE: MessageRejectedError("30007")}
+    desk.plan()
+    desk.deliver_and_sweep()
+    die(desk)
+    desk.to_the_end()
+    assert desk.rows()[-1] == ("email", "suppressed", "deceased", True)
+    assert letters(anna) == []
+
+
+def test_what_only_ran_out_of_time_is_counted_and_no_dead_letter(desk: Desk, anna: Hospital) -> None:
+    desk.plan()
+    expire(desk)
+    desk.to_the_end()
+    assert letters(anna) == []
 
 
 # --- who is left in peace ----------------------------------------------------------------------

@@ -12,8 +12,8 @@ from uuid import UUID
 import pytest
 
 from carenotify.app import App
-from carenotify.domain.dead_letter import LIVING, Refusal
-from carenotify.domain.notification import Channel, Status
+from carenotify.domain.dead_letter import Refusal
+from carenotify.domain.notification import LIVING, Channel, Status
 from carenotify.errors import NotFoundError, NotReplayableError, TemporaryDeliveryError
 from carenotify.journeys import replay_dead_letters as replaying
 from carenotify.journeys.discard_dead_letters import discard_dead_letters
@@ -241,7 +241,7 @@ def test_a_broken_message_cannot_be_replayed(app: App, hospital: Hospital) -> No
     assert refusal(app, letter) == Refusal.NO_NOTIFICATION
 
 
-@pytest.mark.parametrize("status", LIVING)
+@pytest.mark.parametrize("status", sorted(LIVING))
 def test_what_a_fallback_has_told_or_will_tell_is_not_sent_again(app: App, hospital: Hospital, status: str) -> None:
     (identity,) = plan(app, hospital)
     (letter,) = fail_all(hospital)

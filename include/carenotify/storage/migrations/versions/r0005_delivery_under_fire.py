@@ -48,7 +48,7 @@ ALTER TABLE notifications
     ADD COLUMN looked_up_at     timestamptz;        -- when the provider was last asked for a receipt that did not come
 -- What reached nobody, or never got a receipt, and nobody has decided yet what follows.
 CREATE INDEX notifications_to_follow_up ON notifications (finished_at)
-    WHERE status IN ('failed', 'bounced', 'suppressed', 'unsubscribed')
+    WHERE status IN ('failed', 'bounced', 'suppressed', 'unsubscribed', 'expired')
       AND (followed_up_at IS NULL OR followed_up_at < finished_at);
 CREATE INDEX notifications_without_receipt ON notifications (finished_at) WHERE status = 'sent';
 CREATE INDEX notifications_by_fallback ON notifications (fallback_of) WHERE fallback_of IS NOT NULL;
