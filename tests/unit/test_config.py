@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import re
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -15,11 +16,14 @@ from carenotify.domain.window import SendWindow
 from carenotify.errors import SettingsError
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "settings.md"
+# The same in every process that collects these tests.
+FERNET_KEY = base64.urlsafe_b64encode(bytes(range(32))).decode()
+
 NEEDED = {
     "CARENOTIFY_DATABASE_URL": "postgresql://someone:hush-hush@127.0.0.1/carenotify",
     "CARENOTIFY_BROKER_URL": "amqp://someone:hush-hush@127.0.0.1/",
     "CARENOTIFY_TIMEZONE": "Europe/Berlin",
-    "CARENOTIFY_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
+    "CARENOTIFY_ENCRYPTION_KEYS": FERNET_KEY,
     "CARENOTIFY_INDEX_KEY": "an index key of hush-hush",
 }
 

@@ -76,7 +76,32 @@ def test_what_was_given_up_may_have_come_through_after_all() -> None:
     )
 
 
-@pytest.mark.parametrize("stopped", [Status.EXPIRED, Status.SUPERSEDED, Status.CANCELLED, Status.SUPPRESSED])
+def of_attempt(said: Status, provider_message_id: str) -> Receipt:
+    return Receipt(ID, "twilio", provider_message_id, "word", None, Meaning(said))
+
+
+@pytest.mark.parametrize("taken", [Status.SENT, Status.DELIVERED])
+@pytest.mark.parametrize("said", [Status.FAILED, Status.BOUNCED])
+def test_what_an_earlier_attempt_came_to_does_not_undo_a_later_one(taken: Status, said: Status) -> None:
+    standing = Standing(taken, provider_message_id="SM2")
+    assert furthest(standing, [of_attempt(said, "SM1")]) is None
+    own = furthest(standing, [of_attempt(said, "SM1"), of_attempt(said, "SM2")])
+    assert own == (of_attempt(said, "SM2") if can_move(taken, said) else None)
+
+
+@pytest.mark.parametrize("said", [Status.DELIVERED, Status.UNSUBSCRIBED])
+def test_any_attempt_may_have_reached_the_person(said: Status) -> None:
+    standing = Standing(Status.SENT, provider_message_id="SM2")
+    assert furthest(standing, [of_attempt(said, "SM1")]) == of_attempt(said, "SM1")
+
+
+@pytest.mark.parametrize("said", SAID)
+def test_what_ran_out_of_time_after_a_cut_call_is_moved_by_its_receipt(said: Status) -> None:
+    assert furthest(Standing(Status.EXPIRED, tried=True), [receipt(said)]) == receipt(said)
+    assert furthest(Standing(Status.EXPIRED), [receipt(said)]) is None
+
+
+@pytest.mark.parametrize("stopped", [Status.SUPERSEDED, Status.CANCELLED, Status.SUPPRESSED])
 def test_what_was_stopped_stays_as_it_is_told(stopped: Status) -> None:
     assert furthest(Standing(stopped, tried=True), [receipt(one) for one in SAID]) is None
 
@@ -90,7 +115,7 @@ def test_progress_moves_nothing() -> None:
     assert furthest(Standing(Status.SENT), [Receipt(uuid4(), "ses", "m", "Open", None, NOTHING_NEW)]) is None
 
 
-@pytest.mark.parametrize("status", set(Status) - set(SAID))
+@pytest.mark.parametrize("status", sorted(set(Status) - set(SAID)))
 def test_no_receipt_can_say_what_only_we_decide(status: Status) -> None:
     with pytest.raises(ValueError, match="does not say"):
         Meaning(status)
