@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from contextlib import closing
 
@@ -12,14 +13,20 @@ from rich.table import Table
 from carenotify.app import App, build_app
 from carenotify.cli.options import channel_option, local_time
 from carenotify.cli.whoever import whoever
-from carenotify.domain.dead_letter import Refusal, Source
+from carenotify.domain.dead_letter import REASONS, RESOLUTIONS, Refusal, Source
 from carenotify.domain.notification import Channel
 from carenotify.journeys.discard_dead_letters import discard_dead_letters
 from carenotify.journeys.list_dead_letters import list_dead_letters, read_broken_message, read_dead_letter
 from carenotify.journeys.replay_dead_letters import Replayed, replay_dead_letters, replay_matching
 from carenotify.storage.dead_letters import DeadLetter
 
-_reasons = click.option("--reason", "reasons", multiple=True, help="Only those with that reason; repeatable.")
+_reasons = click.option(
+    "--reason",
+    "reasons",
+    type=click.Choice(REASONS),
+    multiple=True,
+    help="Only those with that reason; repeatable.",
+)
 _ids = click.argument("ids", metavar="[ID]...", nargs=-1, type=click.IntRange(1, 2**63 - 1))
 _id = click.argument("letter_id", metavar="ID", type=click.IntRange(1, 2**63 - 1))
 
@@ -33,7 +40,8 @@ def dead_letters() -> None:
 @_reasons
 @channel_option
 @click.option("--source", type=click.Choice([*map(str, Source)]), help="Only those that this one gave up.")
-@click.option("--resolved", is_flag=True, help="Those that were replayed or discarded, instead of the open ones.")
+@click.option("--resolved", is_flag=True, help="Those that have been answered, by whatever, instead of the open ones.")
+@click.option("--resolution", type=click.Choice(RESOLUTIONS), help="Only those that have been answered by that.")
 @click.option("--most", default=50, show_default=True, type=click.IntRange(1, 1000), help="How many to show.")
 @click.option(
     "--before", type=click.IntRange(1, 2**63 - 1), help="Go on after that ID, which the page before ended with."
@@ -44,11 +52,19 @@ def list_letters(
     source: str | None,
     *,
     resolved: bool,
+    resolution: str | None,
     most: int,
     before: int | None,
 ) -> None:
     """Show dead letters, newest first."""
-    asked = {"reasons": list(reasons) or None, "channel": channel, "source": source, "before": before}
+    resolved = resolved or resolution is not None
+    asked = {
+        "reasons": list(reasons) or None,
+        "channel": channel,
+        "source": source,
+        "resolution": resolution,
+        "before": before,
+    }
     wanted = {"is_open": not resolved} | {name: value for name, value in asked.items() if value is not None}
     with closing(build_app()) as app:
         page = list_dead_letters(app.database, wanted, now=app.clock(), limit=most)
@@ -68,7 +84,7 @@ def _show_page(letters: Sequence[DeadLetter], app: App, *, resolved: bool) -> No
     last = "resolved" if resolved else "can be replayed"
     table = Table("id", "since", "source", "reason", "code", "tries", "kind", "channel", last)
     for letter in letters:
-        ending = f"{letter.resolution} by {letter.resolved_by}" if resolved else _chance(letter, app)
+        ending = _ending(letter) if resolved else _chance(letter, app)
         table.add_row(
             str(letter.id),
             local_time(letter.created_at, app.settings.timezone),
@@ -81,6 +97,10 @@ def _show_page(letters: Sequence[DeadLetter], app: App, *, resolved: bool) -> No
             ending,
         )
     Console().print(table)
+
+
+def _ending(letter: DeadLetter) -> str:
+    return f"{letter.resolution} by {letter.resolved_by}" if letter.resolved_by else f"{letter.resolution}"
 
 
 def _chance(letter: DeadLetter, app: App) -> str:
@@ -108,10 +128,7 @@ def show(letter_id: int, *, message: bool) -> None:
 
 def _show_letter(letter: DeadLetter, app: App) -> None:
     twice = "the provider may have it: sent again, it may come twice" if letter.possible_duplicate else ""
-    resolved = (
-        letter.resolved_at
-        and f"{letter.resolution} by {letter.resolved_by}, {local_time(letter.resolved_at, app.settings.timezone)}"
-    )
+    resolved = letter.resolved_at and f"{_ending(letter)}, {local_time(letter.resolved_at, app.settings.timezone)}"
     replay = Refusal(letter.refusal).explanation if letter.refusal else f"can be, {_chance(letter, app)}"
     facts = {
         "given up by": letter.source,
@@ -153,7 +170,10 @@ def replay(
     most: int | None,
     dry_run: bool,
 ) -> None:
-    """Send what failed once more: the dead letters of those IDs, or --all."""
+    """Send what failed once more: the dead letters of those IDs, or --all.
+
+    Exit status 1 when one of the IDs was refused.
+    """
     if bool(ids) == all_of_them:
         raise click.UsageError("say which: IDs, or --all (with --reason and --channel, if need be)")
     if ids and (reasons or channel or most):
@@ -171,6 +191,8 @@ def replay(
                 **common,  # type: ignore[arg-type]
             )
     _tell(outcome, dry_run=dry_run)
+    if ids and outcome.refused:
+        sys.exit(1)
 
 
 def _tell(outcome: Replayed, *, dry_run: bool) -> None:

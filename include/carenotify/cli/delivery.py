@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import closing
 
 import click
@@ -17,10 +18,15 @@ from carenotify.storage import pauses
 
 @click.command("publish-due")
 def publish_due() -> None:
-    """Publish every notification that is due, urgent lanes first, and wait for the broker's confirms."""
+    """Publish every notification that is due, urgent lanes first, and wait for the broker's confirms.
+
+    Exit status 1 when something was due and nothing was confirmed.
+    """
     with closing(build_app()) as app:
         published = sum((app.due_publisher.publish_due(lane) for lane in Lane), start=Published())
     click.echo(f"{published.confirmed} confirmed, {published.unconfirmed} not confirmed (they stay pending).")
+    if published.unconfirmed and not published.confirmed:
+        sys.exit(1)
 
 
 @click.command()

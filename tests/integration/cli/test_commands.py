@@ -220,6 +220,16 @@ def test_publish_due_publishes_what_waits(run: Run, ward: Hospital, app: App, wi
     assert ward.statuses() == Counter(queued=6)
 
 
+def test_publish_due_fails_when_the_broker_takes_nothing_of_what_is_due(
+    run: Run, ward: Hospital, app: App, with_broker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app.reminder_planner.plan(local_day(app.clock(), BERLIN))
+    monkeypatch.setattr("carenotify.messaging.publisher.Publisher.publish", lambda *_: set())
+    result = run("publish-due")
+    assert result.exit_code == 1
+    assert result.output.startswith("0 confirmed, 6 not confirmed")
+
+
 def test_a_paused_channel_is_left_alone_until_it_is_resumed(
     run: Run, ward: Hospital, app: App, with_broker: str
 ) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import getpass
+import re
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
@@ -13,9 +15,11 @@ from click.testing import CliRunner, Result
 from carenotify.app import App
 from carenotify.cli import main
 from carenotify.config import PREFIX, Settings
+from carenotify.domain.dead_letter import REASONS
 from tests.integration.ward import NOON, Hospital
 
 Run = Callable[..., Result]
+ROOT = Path(__file__).parents[3]
 ME = f"command:{getpass.getuser()}"
 
 
@@ -122,9 +126,8 @@ def test_all_of_a_reason_are_replayed_after_a_dry_run(run: Run, letters: list[in
 def test_some_are_replayed_and_discarded_by_their_ids(run: Run, letters: list[int], hospital: Hospital) -> None:
     first, second, third = map(str, letters)
     assert done(run("dead-letters", "replay", first, second)).startswith("2 replayed")
-    assert f"1 not ({first}): It was replayed or discarded before, or a late receipt has answered it." in done(
-        run("dead-letters", "replay", first)
-    )
+    refused = run("dead-letters", "replay", first)
+    assert f"1 not ({first}): It was replayed or discarded before, or a late receipt has answered it." in refused.output
     assert done(run("dead-letters", "discard", third)) == "1 discarded, 0 were discarded before.\n"
     assert done(run("dead-letters", "discard", third)) == "0 discarded, 1 were discarded before.\n"
     assert "replayed or discarded before" in failed(run("dead-letters", "discard", first))
@@ -142,6 +145,46 @@ def test_a_command_that_does_not_say_which_changes_nothing(
 ) -> None:
     assert run("dead-letters", *words).exit_code == 2
     assert hospital.statuses() == Counter(failed=3)
+
+
+def test_a_replay_that_refuses_one_of_the_named_ids_is_no_success(run: Run, letters: list[int]) -> None:
+    first, second, _ = map(str, letters)
+    run("dead-letters", "replay", first)
+    assert run("dead-letters", "replay", first, second, "--dry-run").exit_code == 1
+    mixed = run("dead-letters", "replay", first, second)
+    assert mixed.exit_code == 1
+    assert mixed.output.startswith("1 replayed")
+
+
+@pytest.mark.parametrize("verb", ["list", "replay --all"])
+def test_a_reason_that_there_is_not_is_a_usage_error(run: Run, letters: list[int], verb: str) -> None:
+    result = run("dead-letters", *verb.split(), "--reason", "retries-spent")
+    assert result.exit_code == 2
+    assert "'retries-spent' is not one of" in result.stderr
+
+
+def test_the_reasons_that_can_be_asked_for_are_those_that_the_document_explains_and_the_form_offers() -> None:
+    table = (ROOT / "docs" / "dead-letters.md").read_text().partition("## What each reason means")[2]
+    rows = re.findall(r"^\| (`.*?) \|", table.partition("\n## ")[0], re.MULTILINE)
+    assert sorted(re.findall(r"`(\w+)`", "".join(rows))) == sorted(REASONS)
+    offered = (ROOT / "dags" / "replay_dead_letters.py").read_text().partition("examples=[")[2].partition("]")[0]
+    assert set(re.findall(r'"(\w+)"', offered)) <= set(REASONS)
+
+
+@pytest.mark.parametrize("resolution", ["fallback", "told_otherwise", "delivered"])
+def test_what_answered_itself_is_listed_by_how_it_ended(
+    run: Run, letters: list[int], hospital: Hospital, resolution: str
+) -> None:
+    hospital.query(
+        "UPDATE dead_letters SET resolved_at = now(), resolution = %s WHERE id = %s RETURNING 1",
+        *(resolution, letters[0]),
+    )
+    run("dead-letters", "discard", str(letters[1]))
+    shown = done(run("dead-letters", "list", "--resolution", resolution))
+    assert f" {resolution} " in shown
+    assert "None" not in shown
+    assert "discarded" not in shown
+    assert "discarded" in done(run("dead-letters", "list", "--resolved"))
 
 
 def test_who_paused_and_resumed_by_command_is_in_the_audit_log(run: Run, hospital: Hospital) -> None:
