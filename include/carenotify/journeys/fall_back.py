@@ -18,13 +18,13 @@ from carenotify.domain.notification import LIVING, Channel, Status
 from carenotify.journeys.choose_fallback import FallbackChooser
 from carenotify.storage import fallbacks, provider_states, reminders
 from carenotify.storage.database import Database, Transaction
-from carenotify.storage.fallbacks import FollowUp, Kin, NewFallback, Outage
+from carenotify.storage.fallbacks import FollowUp, Kin, NewFallback, Patience
 from carenotify.storage.patients import refuse_wrong_keys
 
 log = logging.getLogger(__name__)
 
 _AT_ONCE = 500
-# How long a change may wait for a provider that is down: its patient may be on the way already.
+# How long a change may wait for a provider that does not take it: its patient may be on the way already.
 _URGENT_WAIT = timedelta(minutes=5)
 # After which what goes on waiting is looked at again.
 _LOOK_AGAIN = timedelta(seconds=30)
@@ -81,6 +81,7 @@ class FallbackSweeper:
         if self.settings.fallback_without_receipt_minutes:
             yield self._silent
         yield self._waiting
+        yield self._held_back
 
     def _failed(self, transaction: Transaction) -> list[FollowUp]:
         return fallbacks.failed(transaction, now=self.clock(), limit=_AT_ONCE)
@@ -94,14 +95,19 @@ class FallbackSweeper:
         down, now = self._down(transaction), self.clock()
         if not down:
             return []
-        outage = Outage(
-            channels=down,
+        return fallbacks.waiting(transaction, self._patience(now), channels=down, now=now, limit=_AT_ONCE)
+
+    def _held_back(self, transaction: Transaction) -> list[FollowUp]:
+        now = self.clock()
+        return fallbacks.held_back(transaction, self._patience(now), now=now, limit=_AT_ONCE)
+
+    def _patience(self, now: datetime) -> Patience:
+        return Patience(
             closing_by=now + timedelta(minutes=self.settings.fallback_before_close_minutes),
             urgent_kinds=[kind.name for kind in KINDS.values() if kind.urgent],
             waiting_since=now - _URGENT_WAIT,
             looked_at_before=self._began - _LOOK_AGAIN,
         )
-        return fallbacks.waiting(transaction, outage, now=now, limit=_AT_ONCE)
 
     def _down(self, transaction: Transaction) -> frozenset[Channel]:
         """Channels of which every provider is open."""

@@ -7,7 +7,7 @@ whole, and a plan would remind again of what is just being mended.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -72,14 +72,13 @@ class NewFallback:
 
 
 @dataclass(frozen=True, slots=True)
-class Outage:
-    """Channels whose providers are all down, and which of their rows cannot wait until one is back.
+class Patience:
+    """Which waiting rows cannot wait any longer until their provider takes them.
 
     Those whose window is over by `closing_by`, and those of `urgent_kinds` that were made before `waiting_since`,
     unless they were looked at after `looked_at_before`.
     """
 
-    channels: Collection[Channel]
     closing_by: datetime
     urgent_kinds: Collection[str]
     waiting_since: datetime
@@ -123,14 +122,20 @@ _SILENT = _look_for("""
     AND n.provider = ANY(%(give_receipts)s)
     ORDER BY n.finished_at
 """)
-_WAITING = _look_for("""
-    n.status IN ('pending', 'queued') AND n.channel = ANY(%(channels)s) AND n.expires_at > %(now)s
-    AND n.due_at <= %(closing_by)s
+# The other channel may be well again since it was looked at, or what was relied on have failed.
+_CANNOT_WAIT = """
+    n.status IN ('pending', 'queued') AND n.expires_at > %(now)s AND n.due_at <= %(closing_by)s
     AND (n.expires_at <= %(closing_by)s OR n.kind = ANY(%(urgent_kinds)s) AND n.created_at <= %(waiting_since)s)
-    AND n.reason IS DISTINCT FROM 'awaiting_contact'
-    -- The other channel may be well again meanwhile, or what was relied on have failed.
     AND (n.followed_up_at IS NULL OR n.followed_up_at <= %(looked_at_before)s)
     AND NOT EXISTS (SELECT FROM pauses x WHERE x.channel IN (n.channel, '*'))
+"""
+_WAITING = _look_for(f"""
+    {_CANNOT_WAIT} AND n.channel = ANY(%(channels)s) AND n.reason IS DISTINCT FROM 'awaiting_contact'
+    ORDER BY n.expires_at
+""")
+# Made a while ago: else two channels that take nothing would hand it to and fro.
+_HELD_BACK = _look_for(f"""
+    {_CANNOT_WAIT} AND n.reason IN ('throttled', 'misconfigured') AND n.created_at <= %(waiting_since)s
     ORDER BY n.expires_at
 """)
 
@@ -234,18 +239,17 @@ def silent(transaction: Transaction, *, sent_before: datetime, now: datetime, li
     return _look(transaction, _SILENT, parameters, reason=NO_RECEIPT)
 
 
-def waiting(transaction: Transaction, outage: Outage, *, now: datetime, limit: int) -> list[FollowUp]:
-    """What waits for providers that are down, and cannot wait any longer. The rows are locked."""
-    parameters = {
-        "channels": list(outage.channels),
-        "closing_by": outage.closing_by,
-        "urgent_kinds": list(outage.urgent_kinds),
-        "waiting_since": outage.waiting_since,
-        "looked_at_before": outage.looked_at_before,
-        "now": now,
-        "limit": limit,
-    }
+def waiting(
+    transaction: Transaction, patience: Patience, *, channels: Collection[Channel], now: datetime, limit: int
+) -> list[FollowUp]:
+    """What waits for providers of these channels, all down, and cannot wait any longer. The rows are locked."""
+    parameters = asdict(patience) | {"channels": list(channels), "now": now, "limit": limit}
     return _look(transaction, _WAITING, parameters, reason=PROVIDER_DOWN)
+
+
+def held_back(transaction: Transaction, patience: Patience, *, now: datetime, limit: int) -> list[FollowUp]:
+    """What a provider put back the last time although it is well, and cannot wait any longer. The rows are locked."""
+    return _look(transaction, _HELD_BACK, asdict(patience) | {"now": now, "limit": limit}, reason=PROVIDER_DOWN)
 
 
 def _look(

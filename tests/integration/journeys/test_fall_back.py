@@ -29,8 +29,10 @@ from carenotify.errors import (
     DecryptionError,
     DeliveryError,
     MessageRejectedError,
+    MisconfiguredError,
     OptedOutError,
     TemporaryDeliveryError,
+    ThrottledError,
 )
 from carenotify.journeys import fall_back
 from carenotify.journeys.fall_back import FollowedUp
@@ -832,6 +834,36 @@ def changed(app: App) -> None:
     venue, start = Venue("Room 7"), NOON + timedelta(days=3, hours=2)
     moved = Appointment("a1", "anna", start, None, venue, AppointmentStatus.BOOKED)
     app.event_acceptor.accept(ChangeEvent("e-1", EventType.VENUE_CHANGED, app.clock(), moved), body={})
+
+
+@pytest.mark.parametrize("refusal", [ThrottledError("21611"), MisconfiguredError("21606")])
+def test_a_change_does_not_wait_for_a_provider_that_is_well_but_never_takes_it(
+    desk: Desk, anna: Hospital, clock: SetClock, refusal: DeliveryError
+) -> None:
+    changed(desk.app)
+    desk.refusals = {MOBILE: refusal}
+    while desk.app.clock() < NOON + timedelta(minutes=5):
+        assert desk.deliver_and_sweep() == NOTHING
+        clock.advance(seconds=30)
+    assert desk.deliver_and_sweep().followed == Counter(email=1)
+    desk.to_the_end()
+    assert desk.got == [MAIL]
+
+
+def test_a_reminder_that_is_never_taken_goes_another_way_shortly_before_its_window_closes(
+    desk: Desk, anna: Hospital, clock: SetClock
+) -> None:
+    desk.refusals = {MOBILE: ThrottledError("21611")}
+    desk.plan()
+    clock.advance(minutes=119)
+    assert desk.deliver_and_sweep() == NOTHING
+    clock.advance(minutes=1)
+    assert desk.deliver_and_sweep().followed == Counter(email=1)
+    desk.refusals |= {MAIL: ThrottledError("452")}
+    clock.advance(minutes=1)
+    assert desk.deliver_and_sweep() == NOTHING, "what was only made is given its time"
+    clock.advance(minutes=4)
+    assert desk.deliver_and_sweep().followed == Counter(sms=1)
 
 
 # --- trouble -----------------------------------------------------------------------------------

@@ -50,6 +50,9 @@ ALTER TABLE notifications
 CREATE INDEX notifications_to_follow_up ON notifications (finished_at)
     WHERE status IN ('failed', 'bounced', 'suppressed', 'unsubscribed', 'expired')
       AND (followed_up_at IS NULL OR followed_up_at < finished_at);
+-- What is put back each time, by providers that are well.
+CREATE INDEX notifications_held_back ON notifications (expires_at)
+    WHERE status IN ('pending', 'queued') AND reason IN ('throttled', 'misconfigured');
 CREATE INDEX notifications_without_receipt ON notifications (finished_at) WHERE status = 'sent';
 CREATE INDEX notifications_by_fallback ON notifications (fallback_of) WHERE fallback_of IS NOT NULL;
 
