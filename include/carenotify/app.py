@@ -31,6 +31,7 @@ from carenotify.journeys.complete_contacts import ContactCompleter
 from carenotify.journeys.deliver_batch import Deliverer
 from carenotify.journeys.drain_dead_letters import DeadLetterDrain
 from carenotify.journeys.fall_back import FallbackSweeper
+from carenotify.journeys.forget_answers import AnswerForgetter
 from carenotify.journeys.heed_reply import ReplyHeeder
 from carenotify.journeys.look_up_receipts import ReceiptLookUp
 from carenotify.journeys.pace_sending import UNPACED, Pace, SharedPace
@@ -321,6 +322,11 @@ class App:
             after=timedelta(seconds=self.settings.look_up_after_seconds),
             give_up_after=timedelta(days=self.settings.receipt_days),
         )
+
+    @cached_property
+    def answer_forgetter(self) -> AnswerForgetter:
+        """Lets go of receipts and replies that are old."""
+        return AnswerForgetter(self.database, self.clock, keep_for=timedelta(days=self.settings.receipt_keep_days))
 
     @cached_property
     def reply_heeder(self) -> ReplyHeeder:

@@ -170,6 +170,7 @@ class Settings(BaseModel):
     ses_topic_arns: Annotated[tuple[str, ...], BeforeValidator(_words)] = ()
     look_up_after_seconds: Annotated[float, Field(gt=0)] = 3600.0
     receipt_days: Annotated[float, Field(gt=0)] = 3.0
+    receipt_keep_days: Annotated[float, Field(ge=1, le=3650)] = 90.0
 
     # the HTTP surface, each process by itself
     api_requests_per_minute_per_key: Annotated[int, Field(ge=1)] = 6000

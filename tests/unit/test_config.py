@@ -178,6 +178,7 @@ BOUNDS = {
     "PUBLISH_LEASE_SECONDS": ("0", "inf"),
     "RELAY_INTERVAL_SECONDS": ("0", "inf"),
     "REQUEUE_AFTER_SECONDS": ("0", "inf"),
+    "RECEIPT_KEEP_DAYS": ("0", "3651", "nan"),
 }
 
 

@@ -96,6 +96,8 @@ WHERE r.applied_at IS NULL AND r.received_at <= %(before)s
   AND NOT EXISTS (SELECT FROM notifications n WHERE n.id = r.notification_id)
 """
 
+_FORGET_OLD = "DELETE FROM receipts WHERE received_at < %(before)s"
+
 
 def store(transaction: Transaction, receipts: Sequence[Receipt], *, now: datetime) -> list[StoredReceipt]:
     """Keep receipts; gives those that are new. One that came before is kept once, and not given."""
@@ -148,3 +150,8 @@ def mark_looked_at(transaction: Transaction, receipt_ids: Collection[int], *, no
 def forget_unknown(transaction: Transaction, *, before: datetime) -> int:
     """Let go of receipts that came before that moment for notifications that never were there."""
     return transaction.execute(_FORGET_UNKNOWN, {"before": before}).rowcount
+
+
+def forget_old(transaction: Transaction, *, before: datetime) -> int:
+    """Let go of all receipts that came before that moment."""
+    return transaction.execute(_FORGET_OLD, {"before": before}).rowcount

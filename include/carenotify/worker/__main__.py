@@ -137,6 +137,7 @@ def _receipt_loops(app: App) -> list[Periodic]:
     def close() -> None:
         app.receipt_recorder.forget_unknown()
         app.receipt_look_up.close_silent()
+        app.answer_forgetter.forget()
 
     return [
         Periodic("receipts", app.receipt_recorder.apply_waiting, interval_seconds=_RECEIPT_SECONDS),

@@ -48,7 +48,7 @@ def test_stop_suppresses_the_number_and_twilio_does_the_talking(
     assert (answer.status_code, answer.content_type) == (200, "text/xml; charset=utf-8")
     assert answer.text.endswith("<Response/>")
     assert suppressed(app, hospital) == {("mobile", "opted_out")}
-    assert kept(app, hospital) == [("SM1", "sms", "stop", " Stop. ", True)]
+    assert kept(app, hospital) == [("SM1", "sms", "stop", "", True)]
 
 
 def test_a_reply_is_kept_sealed(client: FlaskClient, hospital: Hospital) -> None:
@@ -56,6 +56,19 @@ def test_a_reply_is_kept_sealed(client: FlaskClient, hospital: Hospital) -> None
     stored = str(hospital.query("SELECT m::text FROM inbound_messages m"))
     assert "knee" not in stored
     assert MOBILE not in stored
+
+
+@pytest.mark.parametrize("word", ["STOP", "start", "Help"])
+def test_of_a_word_that_a_machine_heeds_only_its_meaning_is_kept(
+    app: App, client: FlaskClient, hospital: Hospital, word: str
+) -> None:
+    reply(client, word)
+    assert kept(app, hospital) == [("SM1", "sms", word.lower(), "", True)]
+
+
+def test_what_a_person_has_to_read_is_kept_as_it_was_written(app: App, client: FlaskClient, hospital: Hospital) -> None:
+    reply(client, "I am late")
+    assert kept(app, hospital) == [("SM1", "sms", "other", "I am late", True)]
 
 
 def test_whatever_else_is_written_is_kept_and_changes_nothing(
