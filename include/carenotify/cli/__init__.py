@@ -14,6 +14,7 @@ from carenotify.cli.preferences import preferences
 from carenotify.cli.providers import providers
 from carenotify.cli.reminders import remind, report
 from carenotify.cli.setup import migrate
+from carenotify.cli.suppressions import suppressions
 from carenotify.errors import CarenotifyError
 from carenotify.logs import configure_logging
 
@@ -53,5 +54,6 @@ for command in (
     report,
     keys,
     dead_letters,
+    suppressions,
 ):
     main.add_command(command)

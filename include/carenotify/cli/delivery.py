@@ -34,12 +34,20 @@ def publish_due() -> None:
 def send(channel: Channel | None) -> None:
     """Deliver what is due from here, without broker and workers, and follow up what cannot be delivered.
 
-    What fails for a passing reason, or waits for a provider that is down, is due again later.
+    What fails for a passing reason, or waits for a provider that is down, is due again later. Only the providers of the
+    asked channel need to be configured. What is due on a paused channel stays pending.
     """
+    asked = {channel} if channel else set(Channel)
     with closing(build_app()) as app:
-        came = app.due_sender.send_everything({one: app.pace(one) for one in ((channel,) if channel else Channel)})
-    told = ", ".join(f"{number} {status}" for status, number in sorted(came.items()))
-    click.echo(f"{told or 'Nothing was due'}.")
+        with app.database.transaction() as transaction:
+            paused = asked & pauses.paused_channels(transaction)
+        came = app.due_sender.send_everything({one: app.pace(one) for one in Channel if one in asked - paused})
+        with app.database.transaction() as transaction:
+            held_back = pauses.held_back(transaction, paused, now=app.clock())
+    told = ", ".join(f"{number} {status}" for status, number in sorted((+came).items()))  # without what is 0
+    click.echo(f"{told or ('Nothing was sent' if paused else 'Nothing was due')}.")
+    for one, number in sorted(held_back.items()):
+        click.echo(f"{one} is paused: {number} due stay pending. Go on with: python -m carenotify resume")
 
 
 @click.command()

@@ -25,8 +25,8 @@ class BrokerReason(StrEnum):
     RETURNED_BY_BROKER = "returned_by_broker"
 
 
-# Every reason that a dead letter can have: those of our own delivery and of receipts, those that the last one of a chain
-# of fallbacks ends with, and the broker's.
+# Every reason that a dead letter can have: those of our own delivery and of receipts, those that the last one of a
+# chain of fallbacks ends with, and the broker's.
 REASONS = (
     "retries_spent",
     "worker_lost",

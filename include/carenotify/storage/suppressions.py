@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from carenotify.domain.receipt import Receipt, SuppressionReason
@@ -31,6 +33,17 @@ ON CONFLICT DO NOTHING
 
 _LIFT = "DELETE FROM suppressions WHERE address_index = %(address_index)s AND reason = %(reason)s"
 
+_AGAINST = """
+SELECT address_index, reason, created_at FROM suppressions
+WHERE address_index = ANY(%(address_indexes)s)
+ORDER BY created_at, reason
+"""
+
+_LIFT_EACH = """
+DELETE FROM suppressions WHERE address_index = ANY(%(address_indexes)s) AND reason = ANY(%(reasons)s)
+RETURNING reason
+"""
+
 
 def add(
     transaction: Transaction, entries: Sequence[tuple[str, SuppressionReason]], *, sealer: Sealer, now: datetime
@@ -56,6 +69,30 @@ def add_sent_to(transaction: Transaction, receipts: Sequence[Receipt], *, now: d
             "reasons": [receipt.meaning.suppression for receipt in telling],
         }
         transaction.execute(_ADD_SENT_TO, parameters)
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """One reason against one address, and since when; `repr` does not show the address."""
+
+    address: str = field(repr=False)
+    reason: SuppressionReason
+    since: datetime
+
+
+def against(transaction: Transaction, addresses: Collection[str], *, sealer: Sealer) -> list[Suppression]:
+    """What stands against these addresses, oldest first."""
+    known = {sealer.index(address): address for address in addresses}
+    rows = transaction.execute(_AGAINST, {"address_indexes": list(known)})
+    return [Suppression(known[bytes(index)], SuppressionReason(reason), since) for index, reason, since in rows]
+
+
+def lift_each(
+    transaction: Transaction, addresses: Collection[str], reasons: Collection[SuppressionReason], *, sealer: Sealer
+) -> Counter[SuppressionReason]:
+    """Take these reasons against these addresses away; others stay. Says how many of each were lifted."""
+    parameters = {"address_indexes": [sealer.index(address) for address in addresses], "reasons": list(reasons)}
+    return Counter(SuppressionReason(row[0]) for row in transaction.execute(_LIFT_EACH, parameters))
 
 
 def lift(transaction: Transaction, address: str, reason: SuppressionReason, *, sealer: Sealer) -> None:

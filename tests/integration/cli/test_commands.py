@@ -244,6 +244,31 @@ def test_a_paused_channel_is_left_alone_until_it_is_resumed(
     assert run("publish-due").output.startswith("3 confirmed")
 
 
+@pytest.fixture
+def with_twilio(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
+    """Settings for texts and none for mails; nobody answers there."""
+    for name, value in {"ACCOUNT_SID": "AC1", "AUTH_TOKEN": "token", "FROM": "+491", "BASE_URL": "http://h:9"}.items():
+        monkeypatch.setenv(f"CARENOTIFY_TWILIO_{name}", value)
+
+
+@pytest.mark.usefixtures("with_twilio")
+def test_send_needs_the_providers_of_the_channel_that_is_asked_for_and_no_others(run: Run, hospital: Hospital) -> None:
+    assert run("send", "--channel", "sms").output == "Nothing was due.\n"
+    assert "CARENOTIFY_SMTP_URL" in failed(run("send", "--channel", "email"))
+
+
+def test_send_names_the_paused_channel_and_what_waits_there(run: Run, ward: Hospital, app: App) -> None:
+    app.reminder_planner.plan(local_day(app.clock(), BERLIN))
+    run("pause", "--channel", "sms")
+    told = run("send", "--channel", "sms")
+    assert told.exit_code == 0, told.output
+    assert told.output.splitlines() == [
+        "Nothing was sent.",
+        "sms is paused: 3 due stay pending. Go on with: python -m carenotify resume",
+    ]
+    assert ward.statuses() == Counter(pending=6)
+
+
 def test_a_pause_keeps_who_asked_for_it(run: Run, hospital: Hospital) -> None:
     run("pause", "--channel", "email")
     [(channel, by)] = hospital.query("SELECT channel, paused_by FROM pauses")
