@@ -82,8 +82,8 @@ class Breaker:
     """How one provider stands.
 
     `failures` are counted in a row, those of trials too and those of one message alone once; `successes` in a row since
-    it was half open; a closed breaker that has some has been open before. `retry_at` is when the next trial may be taken; None while closed. `changed_at`
-    is when the state was entered, None when it never changed.
+    it was half open; a closed breaker that has some has been open before. `retry_at` is when the next trial may be
+    taken; None while closed. `changed_at` is when the state was entered, None when it never changed.
     """
 
     state: BreakerState = BreakerState.CLOSED

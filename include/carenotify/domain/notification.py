@@ -53,7 +53,8 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
     Status.FAILED: frozenset({Status.PENDING, Status.DELIVERED, Status.BOUNCED, Status.UNSUBSCRIBED}),
     Status.BOUNCED: frozenset({Status.UNSUBSCRIBED}),
     Status.UNSUBSCRIBED: frozenset(),
-    Status.EXPIRED: frozenset(),
+    # Its window may have closed while nobody knew what had become of a call that was cut.
+    Status.EXPIRED: frozenset(_BY_RECEIPT),
     Status.SUPERSEDED: frozenset(),
     Status.CANCELLED: frozenset(),
     Status.SUPPRESSED: frozenset(),
@@ -64,6 +65,7 @@ FINAL = frozenset(status for status, following in TRANSITIONS.items() if not fol
     Status.DELIVERED,
     Status.FAILED,
     Status.BOUNCED,
+    Status.EXPIRED,
 }
 
 # Somebody has what it tells, or will have it unless it fails.

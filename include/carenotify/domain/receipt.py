@@ -17,7 +17,10 @@ from carenotify.domain.notification import Status, can_move
 # earlier attempt; one that came through can still be sent back, or be complained of.
 SAID = (Status.SENT, Status.FAILED, Status.DELIVERED, Status.BOUNCED, Status.UNSUBSCRIBED)
 
-_NOT_YET_SENT = frozenset({Status.PENDING, Status.QUEUED})
+_PERHAPS_NEVER_SENT = frozenset({Status.PENDING, Status.QUEUED, Status.EXPIRED})
+# What one attempt came to is no word about a later one, which the provider took.
+_OF_ONE_ATTEMPT = frozenset({Status.FAILED, Status.BOUNCED})
+_TAKEN = frozenset({Status.SENT, Status.DELIVERED})
 
 
 class SuppressionReason(StrEnum):
@@ -66,19 +69,29 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a notification stands. `tried`: it is waiting again, and an earlier attempt may have reached the provider."""
+    """How a notification stands. `tried`: an attempt may have reached the provider although nobody recorded it.
+
+    `provider_message_id` is the provider's id of the attempt by which it stands so, where there is one.
+    """
 
     status: Status
     tried: bool = False
+    provider_message_id: str | None = None
 
     @property
     def under_way(self) -> bool:
         """A worker is sending it, and what it writes comes first; a receipt waits for that."""
         return self.status is Status.SENDING
 
-    def admits(self, said: Status) -> bool:
-        """Whether a receipt that says so moves it. One that nobody tried to send cannot have been received."""
-        if self.under_way or (self.status in _NOT_YET_SENT and not self.tried):
+    def admits(self, said: Status, provider_message_id: str) -> bool:
+        """Whether a receipt moves it that says so of this attempt. What nobody tried to send cannot have been received.
+
+        Good news may come of any attempt; what one came to does not undo another, by which the message was taken.
+        """
+        if self.under_way or (self.status in _PERHAPS_NEVER_SENT and not self.tried):
+            return False
+        of_another = self.provider_message_id not in (None, provider_message_id)
+        if of_another and said in _OF_ONE_ATTEMPT and self.status in _TAKEN:
             return False
         return can_move(self.status, said)
 
@@ -87,4 +100,5 @@ def furthest(standing: Standing, receipts: Iterable[Receipt]) -> Receipt | None:
     """The receipt by which a notification moves, of all that came; None when it stays where it is."""
     moving = [(SAID.index(said), receipt) for receipt in receipts if (said := receipt.meaning.status) is not None]
     moving.sort(key=lambda ranked: ranked[0], reverse=True)
-    return next((receipt for rank, receipt in moving if standing.admits(SAID[rank])), None)
+    admitted = (one for rank, one in moving if standing.admits(SAID[rank], one.provider_message_id))
+    return next(admitted, None)

@@ -6,7 +6,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from carenotify.channels.email import ses_receipts
@@ -25,6 +25,8 @@ _MEANING_OF: dict[str, Callable[[str, str | None], Meaning]] = {
     ses_receipts.PROVIDER: ses_receipts.meaning_of,
 }
 _BATCH = 1_000
+# Far longer than a message is under way. What has waited longer is looked at when claims are settled, and now and then.
+_FRESH = timedelta(minutes=15)
 
 _Key = tuple[UUID, str, str, str]
 
@@ -71,22 +73,26 @@ class ReceiptRecorder:
         return recorded
 
     def apply_waiting(self) -> Recorded:
-        """Apply receipts that came too early, for notifications that are there and not being sent any more."""
+        """Apply receipts of late that came too early, for notifications that are there and not being sent any more."""
+        return self._apply_all(since=self.clock() - _FRESH)
+
+    def _apply_all(self, *, since: datetime | None) -> Recorded:
         total = Recorded()
         while True:
             with self.database.transaction() as transaction:
-                applied = self.apply_waiting_within(transaction)
+                applied = self.apply_waiting_within(transaction, since=since)
             total += applied
             if applied.new < _BATCH:
                 return total
 
-    def apply_waiting_within(self, transaction: Transaction) -> Recorded:
-        """The same for a thousand of them, in a transaction that is open already."""
-        waiting = [(one.id, _receipt(one)) for one in kept.waiting(transaction, limit=_BATCH)]
+    def apply_waiting_within(self, transaction: Transaction, *, since: datetime | None = None) -> Recorded:
+        """The same for a thousand of them, however old, in a transaction that is open already."""
+        waiting = [(one.id, _receipt(one)) for one in kept.waiting(transaction, since=since, limit=_BATCH)]
         return self._apply(transaction, waiting)
 
     def forget_unknown(self) -> int:
-        """Let go of receipts that have waited long for a notification that is not there."""
+        """Let go of receipts that have waited long for a notification that is not there; apply what else has waited."""
+        self._apply_all(since=None)
         with self.database.transaction() as transaction:
             forgotten = kept.forget_unknown(transaction, before=self.clock() - self.forget_after)
         if forgotten:

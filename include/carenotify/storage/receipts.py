@@ -44,7 +44,7 @@ RETURNING id, notification_id, provider, provider_message_id, provider_status, c
 _WAITING = """
 SELECT r.id, r.notification_id, r.provider, r.provider_message_id, r.provider_status, r.code
 FROM receipts r
-WHERE r.applied_at IS NULL
+WHERE r.applied_at IS NULL AND r.received_at > COALESCE(%(since)s::timestamptz, '-infinity')
   AND EXISTS (SELECT FROM notifications n WHERE n.id = r.notification_id AND n.status <> 'sending')
 ORDER BY r.received_at
 LIMIT %(limit)s
@@ -52,7 +52,11 @@ FOR UPDATE SKIP LOCKED
 """
 
 _STANDINGS = """
-SELECT id, status, attempts > 0 OR possible_duplicate FROM notifications WHERE id = ANY(%(ids)s) ORDER BY id FOR UPDATE
+SELECT id, status, attempts > 0 OR possible_duplicate, provider_message_id
+FROM notifications
+WHERE id = ANY(%(ids)s)
+ORDER BY id
+FOR UPDATE
 """
 
 # When a message was handed over, or given up, stays as it was: a receipt says what became of it since then.
@@ -113,15 +117,19 @@ def store(transaction: Transaction, receipts: Sequence[Receipt], *, now: datetim
     return [StoredReceipt(*row) for row in transaction.execute(_STORE, parameters).fetchall()]
 
 
-def waiting(transaction: Transaction, *, limit: int) -> list[StoredReceipt]:
-    """Receipts that can be applied by now, oldest first; each sweep takes what no other one has."""
-    return [StoredReceipt(*row) for row in transaction.execute(_WAITING, {"limit": limit}).fetchall()]
+def waiting(transaction: Transaction, *, since: datetime | None = None, limit: int) -> list[StoredReceipt]:
+    """Receipts that can be applied by now, oldest first; each sweep takes what no other one has.
+
+    With `since`, only those that came after it: a look at those of notifications that nobody knows costs time.
+    """
+    found = transaction.execute(_WAITING, {"since": since, "limit": limit})
+    return [StoredReceipt(*row) for row in found.fetchall()]
 
 
 def lock_standings(transaction: Transaction, notification_ids: Collection[UUID]) -> dict[UUID, Standing]:
     """How these notifications stand; nobody else moves them until the transaction ends. Unknown ones are left out."""
     rows = transaction.execute(_STANDINGS, {"ids": sorted(set(notification_ids))}).fetchall()
-    return {row[0]: Standing(Status(row[1]), tried=row[2]) for row in rows}
+    return {row[0]: Standing(Status(row[1]), tried=row[2], provider_message_id=row[3]) for row in rows}
 
 
 def move(transaction: Transaction, by_receipt: Collection[Receipt], *, sealer: Sealer, now: datetime) -> None:

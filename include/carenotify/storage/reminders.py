@@ -19,14 +19,15 @@ from carenotify.storage.sealed import Sealer
 _PLAN_LOCK = 0x706C616E
 
 # An appointment counts as told while a reminder of it lives and says what is true now; one that was superseded, or ran
-# out of time, does not. A change that was announced so late that it did a reminder's work counts as one.
-# Statuses are named here as in domain.notification.Status.
+# out of time and surely reached nobody, does not. A change that was announced so late that it did a reminder's work
+# counts as one. Statuses are named here as in domain.notification.Status.
 _TOLD = """
     SELECT FROM notification_appointments l
     JOIN notifications n ON n.id = l.notification_id
     WHERE l.appointment_id = a.id AND l.content_hash = a.content_hash
       AND (n.kind = %(kind)s OR n.created_at >= a.start_at - make_interval(days => %(days_before)s + 1))
-      AND n.status NOT IN ('superseded', 'expired', 'cancelled', 'suppressed')
+      AND n.status NOT IN ('superseded', 'cancelled', 'suppressed')
+      AND (n.status <> 'expired' OR n.possible_duplicate)
       -- What surely reached nobody gets its chance on the next day, by whatever address is left: those that are dead
       -- or have bounced are on the suppression list by then. What was replaced is as good as what replaced it.
       AND NOT (

@@ -267,7 +267,55 @@ def test_what_we_gave_up_may_have_been_delivered(app: App, hospital: Hospital, n
     assert [letter[3] for letter in dead_letters(hospital)] == ["receipt"]
 
 
-@pytest.mark.parametrize("status", ["expired", "superseded", "cancelled", "suppressed"])
+def test_a_failure_of_an_earlier_attempt_does_not_fail_what_a_later_one_delivers(
+    app: App, hospital: Hospital, notification: UUID
+) -> None:
+    send(app, notification)
+    app.receipt_recorder.record([receipt_of(notification, "SM-first", word="undelivered", code="30003")])
+    assert row(hospital, notification)[0] == "sent"
+    app.receipt_recorder.record([said(notification, "delivered")])
+    assert row(hospital, notification)[0] == "delivered"
+    assert dead_letters(hospital) == []
+
+
+def test_what_ran_out_of_time_after_a_cut_call_hears_its_receipt_and_is_not_told_again(
+    app: App, hospital: Hospital, clock: SetClock, notification: UUID
+) -> None:
+    cut(app)
+    send(app, notification)
+    hospital.query("UPDATE notifications SET expires_at = due_at RETURNING 1")
+    clock.advance(seconds=5)
+    with app.database.transaction() as transaction:
+        assert outbox.expire(transaction, now=clock.now) == 1
+    clock.now += timedelta(days=1, hours=-2)
+    assert app.reminder_planner.plan(TODAY + timedelta(days=1)).planned == 0
+    app.receipt_recorder.record([said(notification, "delivered")])
+    assert row(hospital, notification) == ("delivered", None, None)
+    assert app.reminder_planner.plan(TODAY + timedelta(days=1)).planned == 0
+
+
+def test_what_ran_out_of_time_and_surely_reached_nobody_is_told_the_next_day(
+    app: App, hospital: Hospital, clock: SetClock, notification: UUID
+) -> None:
+    clock.now += timedelta(days=1, hours=-2)
+    with app.database.transaction() as transaction:
+        assert outbox.expire(transaction, now=clock.now) == 1
+    assert app.reminder_planner.plan(TODAY + timedelta(days=1)).planned == 1
+
+
+def test_a_receipt_that_has_waited_long_is_applied_when_claims_are_settled_and_now_and_then(
+    app: App, hospital: Hospital, clock: SetClock, notification: UUID
+) -> None:
+    outcome = app.deliverer.send(claim(app, notification))
+    app.receipt_recorder.record([said(notification, "delivered")])
+    app.deliverer.record([outcome])
+    clock.advance(minutes=15)
+    assert app.receipt_recorder.apply_waiting() == Recorded()
+    app.receipt_recorder.forget_unknown()
+    assert row(hospital, notification)[0] == "delivered"
+
+
+@pytest.mark.parametrize("status", ["superseded", "cancelled", "suppressed"])
 def test_what_was_stopped_keeps_its_status_and_its_receipt(
     app: App, hospital: Hospital, notification: UUID, status: str
 ) -> None:
