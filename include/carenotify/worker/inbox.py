@@ -42,10 +42,13 @@ class Inbox:
         self._closed = False
 
     def put(self, delivery: Delivery) -> None:
-        """A message came in."""
+        """A message came in. More of a sort that waits already lets nobody go, and wakes nobody."""
+        lane = lane_of(delivery)
         with self._changed:
-            self._lanes[lane_of(delivery)].append(delivery)
-            self._changed.notify()
+            first = not (self._urgent_waiting if lane is Lane.HIGH else self._bulk_waiting)
+            self._lanes[lane].append(delivery)
+            if first:
+                self._changed.notify()
 
     def wait(self, *, worthwhile: int) -> Ready | None:
         """Wait for messages that can be claimed; None once closed.

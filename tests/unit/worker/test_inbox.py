@@ -121,3 +121,12 @@ def test_whoever_waits_is_let_go_when_it_closes_and_nothing_is_ready_after() -> 
     assert found == [None]
     inbox.put(delivery(1))
     assert inbox.wait(worthwhile=1) is None
+
+
+def test_a_message_of_a_sort_that_waits_already_wakes_nobody() -> None:
+    inbox = Inbox(places=2, bulk_places=1)
+    woken: list[int] = []
+    inbox._changed.notify = lambda n=1: woken.append(n)  # type: ignore[method-assign]
+    for number, lane in enumerate([Lane.LOW, Lane.LOW, Lane.HIGH, Lane.HIGH, Lane.LOW]):
+        inbox.put(delivery(number, lane))
+    assert len(woken) == 2, "the first of each sort"
