@@ -102,7 +102,7 @@ def event(kind: str, notification_id: UUID, *, to: str = "anna@example.org", **p
     """An event of one of our mails, with its tag."""
     mail = {
         "timestamp": "2026-11-24T08:30:00.000Z",
-        "messageId": f"ses-{notification_id}",
+        "messageId": f"id-{notification_id}",
         "destination": [to],
         "tags": {"ses:configuration-set": ["hospital"], "notification_id": [str(notification_id)]},
     }

@@ -55,7 +55,7 @@ def test_what_moves_nothing(kind: str) -> None:
 def test_an_event_names_its_notification_message_code_and_address() -> None:
     receipt = read_event(bounce(ID, to="Anna <anna@example.org>"))
     assert receipt is not None
-    assert (receipt.notification_id, receipt.provider_message_id) == (ID, f"ses-{ID}")
+    assert (receipt.notification_id, receipt.provider_message_id) == (ID, f"id-{ID}")
     assert (receipt.provider_status, receipt.code, receipt.address) == ("Bounce/Permanent", "5.1.1", "anna@example.org")
 
 
