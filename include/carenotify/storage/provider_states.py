@@ -36,6 +36,7 @@ SET state = %(state)s, failures = %(failures)s, successes = %(successes)s, retry
     changed_at = COALESCE(%(changed_at)s, changed_at), last_code = %(last_code)s
 WHERE provider = %(provider)s
 """
+_RETRY_NOW = "UPDATE provider_states SET retry_at = %(now)s WHERE provider = %(provider)s AND state = 'open'"
 _GIVE_BACK = """
 UPDATE provider_states SET retry_at = %(now)s
 WHERE provider = %(provider)s AND state = 'half_open' AND retry_at = %(lease)s
@@ -86,6 +87,11 @@ def take_trial(
     if trial is not None:
         _write(transaction, provider, trial)
     return trial
+
+
+def retry_now(transaction: Transaction, provider: str, *, now: datetime) -> bool:
+    """An open provider's trial is due at once; False when it is not open."""
+    return transaction.execute(_RETRY_NOW, {"provider": provider, "now": now}).rowcount > 0
 
 
 def give_back_trial(transaction: Transaction, provider: str, *, lease: datetime, now: datetime) -> None:

@@ -247,7 +247,12 @@ def test_a_paused_channel_is_left_alone_until_it_is_resumed(
 @pytest.fixture
 def with_twilio(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
     """Settings for texts and none for mails; nobody answers there."""
-    for name, value in {"ACCOUNT_SID": "AC1", "AUTH_TOKEN": "token", "FROM": "+491", "BASE_URL": "http://h:9"}.items():
+    for name, value in {
+        "ACCOUNT_SID": "AC1",
+        "AUTH_TOKEN": "token",
+        "FROM": "+491",
+        "BASE_URL": "http://127.0.0.1:9",
+    }.items():
         monkeypatch.setenv(f"CARENOTIFY_TWILIO_{name}", value)
 
 
@@ -293,6 +298,22 @@ def test_the_providers_are_shown_in_their_order_with_what_is_down(run: Run, hosp
         "2026-11-24 09:31:00",
         "20003",
     ]
+
+
+def test_an_open_provider_is_tried_out_now_and_one_that_is_not_open_or_not_in_use_is_no_success(
+    run: Run, hospital: Hospital
+) -> None:
+    open_until = datetime(2199, 1, 1, tzinfo=BERLIN)
+    hospital.query(
+        "INSERT INTO provider_states VALUES ('twilio', 'open', 5, 0, %s, now(), '20003') RETURNING 1", open_until
+    )
+    assert run("providers", "retry", "twilio").output == "twilio is tried out with the next message.\n"
+    assert hospital.query("SELECT retry_at <= now() FROM provider_states") == [(True,)]
+    [(who, subject)] = hospital.query("SELECT actor, subject FROM audit_log WHERE action = 'provider.retried'")
+    assert who.startswith("command:")
+    assert subject == "twilio"
+    assert run("providers", "retry", "smtp").exit_code == 1
+    assert run("providers", "retry", "ses").exit_code == 2
 
 
 def test_an_unknown_channel_is_a_usage_error(run: Run) -> None:
