@@ -319,7 +319,7 @@ class App:
             self.providers,
             self.receipt_recorder,
             self.clock,
-            after=timedelta(seconds=self.settings.look_up_after_seconds),
+            after=self._look_up_after,
             give_up_after=timedelta(days=self.settings.receipt_days),
         )
 
@@ -327,6 +327,13 @@ class App:
     def answer_forgetter(self) -> AnswerForgetter:
         """Lets go of receipts and replies that are old."""
         return AnswerForgetter(self.database, self.clock, keep_for=timedelta(days=self.settings.receipt_keep_days))
+
+    @property
+    def _look_up_after(self) -> timedelta:
+        """A provider is asked before its silence leads to a fallback."""
+        asked = timedelta(seconds=self.settings.look_up_after_seconds)
+        fallback = timedelta(minutes=self.settings.fallback_without_receipt_minutes)
+        return min(asked, fallback) if fallback else asked
 
     @cached_property
     def reply_heeder(self) -> ReplyHeeder:

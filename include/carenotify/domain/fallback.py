@@ -29,6 +29,8 @@ PROVIDER_DOWN = "provider_down"
 TOLD_OTHERWISE = "told_otherwise"
 # Providers that say afterwards what became of a message; of the others no receipt is missed.
 GIVE_RECEIPTS = frozenset({"twilio", "ses"})
+# Those that can be asked. Their callbacks may be what is lost, so silence counts once they have been asked.
+ANSWER_WHEN_ASKED = frozenset({"twilio"})
 
 # Reasons in which a message ends. What is not here nothing can mend: the patient died, is unknown, complained of the
 # message (and so has it), or it cannot be opened.

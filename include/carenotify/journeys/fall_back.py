@@ -18,7 +18,7 @@ from carenotify.domain.notification import LIVING, Channel, Status
 from carenotify.journeys.choose_fallback import FallbackChooser
 from carenotify.storage import fallbacks, provider_states, reminders
 from carenotify.storage.database import Database, Transaction
-from carenotify.storage.fallbacks import FollowUp, Kin, NewFallback, Patience
+from carenotify.storage.fallbacks import FollowUp, Kin, NewFallback, Patience, Silence
 from carenotify.storage.patients import refuse_wrong_keys
 
 log = logging.getLogger(__name__)
@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 _AT_ONCE = 500
 # How long a change may wait for a provider that does not take it: its patient may be on the way already.
 _URGENT_WAIT = timedelta(minutes=5)
+# In which a provider that was asked for a receipt has answered, and the answer is recorded.
+_ANSWER_WITHIN = timedelta(minutes=1)
 # After which what goes on waiting is looked at again.
 _LOOK_AGAIN = timedelta(seconds=30)
 
@@ -88,8 +90,12 @@ class FallbackSweeper:
 
     def _silent(self, transaction: Transaction) -> list[FollowUp]:
         now = self.clock()
-        sent_before = now - timedelta(minutes=self.settings.fallback_without_receipt_minutes)
-        return fallbacks.silent(transaction, sent_before=sent_before, now=now, limit=_AT_ONCE)
+        silence = Silence(
+            sent_after=now - timedelta(days=self.settings.receipt_days),
+            sent_before=now - timedelta(minutes=self.settings.fallback_without_receipt_minutes),
+            asked_before=now - _ANSWER_WITHIN,
+        )
+        return fallbacks.silent(transaction, silence, now=now, limit=_AT_ONCE)
 
     def _waiting(self, transaction: Transaction) -> list[FollowUp]:
         down, now = self._down(transaction), self.clock()

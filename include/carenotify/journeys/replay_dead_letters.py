@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from uuid import UUID
+from itertools import chain
 
 from carenotify.domain.clock import Clock
 from carenotify.domain.dead_letter import Refusal
@@ -89,18 +89,31 @@ def _replay(
     transaction: Transaction, letters: Iterable[DeadLetter], *, by: str, clock: Clock, dry_run: bool
 ) -> Replayed:
     outcome = Replayed()
-    chosen: dict[str | None, UUID | None] = {}  # by family
-    for letter in letters:
+    chosen: defaultdict[str | None, list[DeadLetter]] = defaultdict(list)  # by family
+    for letter in sorted(letters, key=_fullest_first):
+        family = chosen[letter.family]
         if letter.refusal is not None:
             outcome.refused[letter.id] = Refusal(letter.refusal)
-        elif chosen.setdefault(letter.family, letter.notification_id) == letter.notification_id:
-            outcome.replayed.add(letter.id)
-        else:
+        elif any(_tells_instead(other, letter) for other in family):
             outcome.refused[letter.id] = Refusal.ANOTHER_TOOK_OVER
+        else:
+            outcome.replayed.add(letter.id)
+            family.append(letter)
     if outcome.replayed and not dry_run:
         now = clock()
-        notifications = [identity for identity in chosen.values() if identity is not None]
+        letters_chosen = chain.from_iterable(chosen.values())
+        notifications = {one.notification_id for one in letters_chosen if one.notification_id is not None}
         answered = dead_letters.replay(transaction, notifications, by=by, now=now)
         subjects = map(str, answered)
         audit_log.record_each(transaction, actor=by, action="dead_letter.replayed", subjects=subjects, now=now)
     return outcome
+
+
+def _fullest_first(letter: DeadLetter) -> tuple[int, int]:
+    """What tells more appointments of a day goes before what tells some of them; else the oldest first."""
+    return -len(letter.appointments), letter.id
+
+
+def _tells_instead(other: DeadLetter, letter: DeadLetter) -> bool:
+    """Whether another notification of the same family, replayed as well, tells all that this one does."""
+    return other.notification_id != letter.notification_id and {*other.appointments} >= {*letter.appointments}

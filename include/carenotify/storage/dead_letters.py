@@ -13,6 +13,7 @@ from psycopg.rows import class_row
 from carenotify.domain.dead_letter import REPLAYABLE
 from carenotify.domain.notification import LIVING
 from carenotify.storage.database import Transaction
+from carenotify.storage.families import family_of, key_range, still_true, tells_as_much
 from carenotify.storage.sealed import Sealer
 
 
@@ -21,8 +22,8 @@ class DeadLetter:
     """What is known of a dead letter; nothing of it tells who was to be told what.
 
     `code` is the provider's, or the broker's word for why it gave up; `attempts` counts tries, or how often a broken
-    message came. `refusal` says why it cannot be replayed now. `family` is the same for a notification and all that
-    took its place, or whose place it took.
+    message came. `refusal` says why it cannot be replayed now. `family` is the same for all that tell one
+    patient the same things, and `appointments` are those that this one tells of.
     """
 
     id: int
@@ -42,46 +43,34 @@ class DeadLetter:
     resolution: str | None
     resolved_by: str | None
     family: str | None
+    appointments: list[str]
     refusal: str | None
 
 
-# Who takes somebody's place: a fallback, however far down or up the line, and a reminder that was planned anew.
-_JUDGED = """
+# Another of the family that tells as much has reached the patient, or may still do so: a fallback, a message on the
+# other channel, a reminder that was planned anew.
+_JUDGED = f"""
 SELECT d.id, d.source, d.reason, d.code, d.attempts, d.created_at, d.queue, d.notification_id, n.kind, n.channel,
        n.status, n.expires_at, COALESCE(n.possible_duplicate, false) AS possible_duplicate, d.resolved_at,
        d.resolution, d.resolved_by, kin.family,
+       ARRAY(
+           SELECT l.appointment_id FROM notification_appointments l WHERE l.notification_id = n.id
+       ) AS appointments,
        CASE
            WHEN d.resolved_at IS NOT NULL THEN 'resolved'
            WHEN n.id IS NULL THEN 'no_notification'
            WHEN n.status <> ALL(%(replayable)s) THEN 'not_failed'
-           WHEN kin.living OR EXISTS (
-               SELECT FROM notification_appointments mine
-               JOIN notification_appointments theirs USING (appointment_id, content_hash)
-               JOIN notifications other ON other.id = theirs.notification_id
-               WHERE mine.notification_id = n.id AND other.id > n.id AND other.kind = n.kind
-                 AND other.channel = n.channel AND other.status = ANY(%(living)s)
-           ) THEN 'another_took_over'
            WHEN EXISTS (
-               SELECT FROM notification_appointments l
-               LEFT JOIN appointments a ON a.id = l.appointment_id
-               WHERE l.notification_id = n.id AND a.content_hash IS DISTINCT FROM l.content_hash
-           ) THEN 'appointment_changed'
+               SELECT FROM notifications other
+               WHERE {key_range("kin.family", "other")} AND other.id <> n.id AND other.status = ANY(%(living)s)
+                 AND {tells_as_much("other", "n")}
+           ) THEN 'another_took_over'
+           WHEN NOT {still_true("n")} THEN 'appointment_changed'
            WHEN n.expires_at <= %(now)s THEN 'window_over'
        END AS refusal
 FROM dead_letters d
 LEFT JOIN notifications n ON n.id = d.notification_id
-LEFT JOIN LATERAL (
-    WITH RECURSIVE family (id, fallback_of, status) AS (
-        SELECT n.id, n.fallback_of, n.status
-        UNION
-        SELECT r.id, r.fallback_of, r.status FROM family f JOIN LATERAL (
-            SELECT id, fallback_of, status FROM notifications WHERE id = f.fallback_of
-            UNION ALL
-            SELECT id, fallback_of, status FROM notifications WHERE fallback_of = f.id
-        ) r ON true
-    )
-    SELECT min(f.id::text) AS family, bool_or(f.id <> n.id AND f.status = ANY(%(living)s)) AS living FROM family f
-) kin ON n.id IS NOT NULL
+LEFT JOIN LATERAL (SELECT {family_of("n")} AS family OFFSET 0) kin ON n.id IS NOT NULL
 """
 
 _CONDITIONS = {
@@ -107,18 +96,16 @@ LIMIT %(limit)s
 """
 
 # The whole family is locked, so that two replays, or a replay and a fallback, see what the other did.
-_LOCK_NOTIFICATIONS = """
-WITH RECURSIVE family (id, fallback_of) AS (
-    SELECT n.id, n.fallback_of FROM notifications n
+_LOCK_NOTIFICATIONS = f"""
+WITH family AS (
+    SELECT DISTINCT {family_of("n")} AS key
+    FROM notifications n
     WHERE n.id IN (SELECT notification_id FROM dead_letters WHERE id = ANY(%(ids)s))
-    UNION
-    SELECT r.id, r.fallback_of FROM family f JOIN LATERAL (
-        SELECT id, fallback_of FROM notifications WHERE id = f.fallback_of
-        UNION ALL
-        SELECT id, fallback_of FROM notifications WHERE fallback_of = f.id
-    ) r ON true
+),
+member AS MATERIALIZED (
+    SELECT k.id FROM family f JOIN notifications k ON {key_range("f.key", "k")}
 )
-SELECT id FROM notifications WHERE id IN (SELECT id FROM family) ORDER BY id FOR UPDATE
+SELECT id FROM notifications WHERE id IN (SELECT id FROM member) ORDER BY id FOR UPDATE
 """
 
 _LOCK_LETTERS = """

@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from carenotify.domain.fallback import (
+    ANSWER_WHEN_ASKED,
     GIVE_RECEIPTS,
     NO_RECEIPT,
     PROVIDER_DOWN,
@@ -23,6 +24,7 @@ from carenotify.domain.fallback import (
 )
 from carenotify.domain.notification import Channel, Status
 from carenotify.storage.database import Transaction
+from carenotify.storage.families import key_range, still_true, tells_as_much
 from carenotify.storage.patients import PERSON_JOINS
 from carenotify.storage.recipients import RECIPIENT_COLUMNS
 
@@ -85,17 +87,22 @@ class Patience:
     looked_at_before: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """Sent in (sent_after, sent_before]; a provider that can be asked was asked by `asked_before`, and knew nothing."""
+
+    sent_after: datetime
+    sent_before: datetime
+    asked_before: datetime
+
+
 def _look_for(condition: str) -> str:
     return f"""
         WITH candidate AS MATERIALIZED (
             SELECT n.id FROM notifications n WHERE {condition} LIMIT %(limit)s FOR UPDATE SKIP LOCKED
         )
         SELECT n.id, n.dedup_key, n.kind, n.channel, n.reason, n.expires_at,
-               NOT EXISTS (
-                   SELECT FROM notification_appointments l
-                   LEFT JOIN appointments a ON a.id = l.appointment_id
-                   WHERE l.notification_id = n.id AND a.content_hash IS DISTINCT FROM l.content_hash
-               ) AND (
+               {still_true("n")} AND (
                    EXISTS (
                        SELECT FROM notification_appointments l
                        JOIN appointments a ON a.id = l.appointment_id
@@ -120,6 +127,9 @@ _FAILED = _look_for("""
 _SILENT = _look_for("""
     n.status = 'sent' AND n.finished_at <= %(sent_before)s AND n.expires_at > %(now)s AND n.followed_up_at IS NULL
     AND n.provider = ANY(%(give_receipts)s)
+    -- What is older is not asked for any more. Who was asked just now is still answering.
+    AND n.finished_at > %(sent_after)s
+    AND (n.provider <> ALL(%(answer_when_asked)s) OR n.looked_up_at BETWEEN n.finished_at AND %(asked_before)s)
     ORDER BY n.finished_at
 """)
 # The other channel may be well again since it was looked at, or what was relied on have failed.
@@ -139,19 +149,11 @@ _HELD_BACK = _look_for(f"""
     ORDER BY n.expires_at
 """)
 
-# Of the family, those that tell at least the same appointments as they were told.
-_KIN = """
+_KIN = f"""
 SELECT f.id, k.id, k.dedup_key, k.channel, k.status, k.reason, k.sent_to, k.tried_addresses
 FROM unnest(%(ids)s::uuid[], %(families)s::text[]) AS f (id, family)
-JOIN notifications k
-  ON k.dedup_key > f.family COLLATE "C" || ':' AND k.dedup_key < f.family COLLATE "C" || ';' AND k.id <> f.id
-WHERE NOT EXISTS (
-    SELECT FROM notification_appointments l
-    WHERE l.notification_id = f.id AND NOT EXISTS (
-        SELECT FROM notification_appointments m
-        WHERE m.notification_id = k.id AND m.appointment_id = l.appointment_id AND m.content_hash = l.content_hash
-    )
-)
+JOIN notifications k ON {key_range("f.family", "k")} AND k.id <> f.id
+WHERE {tells_as_much("k", "f")}
 """
 
 _INSERT = """
@@ -233,9 +235,14 @@ def failed(transaction: Transaction, *, now: datetime, limit: int) -> list[Follo
     return _look(transaction, _FAILED, {"now": now, "limit": limit})
 
 
-def silent(transaction: Transaction, *, sent_before: datetime, now: datetime, limit: int) -> list[FollowUp]:
-    """What was sent before that moment by a provider that gives receipts, and got none. The rows are locked."""
-    parameters = {"sent_before": sent_before, "give_receipts": list(GIVE_RECEIPTS), "now": now, "limit": limit}
+def silent(transaction: Transaction, silence: Silence, *, now: datetime, limit: int) -> list[FollowUp]:
+    """What was sent by a provider that gives receipts, and got none. The rows are locked."""
+    parameters = asdict(silence) | {
+        "give_receipts": list(GIVE_RECEIPTS),
+        "answer_when_asked": list(ANSWER_WHEN_ASKED),
+        "now": now,
+        "limit": limit,
+    }
     return _look(transaction, _SILENT, parameters, reason=NO_RECEIPT)
 
 

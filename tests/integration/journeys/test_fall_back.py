@@ -589,6 +589,17 @@ def waits_for_receipts(app: App, minutes: int) -> None:
     object.__setattr__(app.settings, "fallback_without_receipt_minutes", minutes)
 
 
+def ask(hospital: Hospital, clock: SetClock) -> None:
+    """The provider was asked, and knew nothing."""
+    hospital.query("UPDATE notifications SET looked_up_at = %s WHERE status = 'sent' RETURNING 1", clock.now)
+
+
+@pytest.mark.parametrize(("fallback", "after"), [(0, 60), (30, 30), (90, 60)])
+def test_a_provider_is_asked_before_its_silence_counts(app: App, fallback: int, after: int) -> None:
+    waits_for_receipts(app, fallback)
+    assert app.receipt_look_up.after == timedelta(minutes=after)
+
+
 def test_without_a_receipt_nothing_follows_unless_it_is_asked_for(desk: Desk, anna: Hospital, clock: SetClock) -> None:
     desk.plan()
     desk.deliver()
@@ -597,6 +608,11 @@ def test_without_a_receipt_nothing_follows_unless_it_is_asked_for(desk: Desk, an
     waits_for_receipts(desk.app, 61)
     assert desk.app.fallback_sweeper.sweep() == NOTHING
     waits_for_receipts(desk.app, 60)
+    assert desk.app.fallback_sweeper.sweep() == NOTHING, "the provider was not asked yet"
+    ask(anna, clock)
+    clock.advance(seconds=59)
+    assert desk.app.fallback_sweeper.sweep() == NOTHING, "it may be answering"
+    clock.advance(seconds=1)
     assert desk.app.fallback_sweeper.sweep().followed == Counter(sms=1)
     assert desk.rows() == [("sms", "sent", None, False), ("sms", "pending", None, True)]
 
@@ -621,7 +637,9 @@ def test_what_had_nothing_to_follow_while_it_was_silent_is_decided_anew_when_a_r
     waits_for_receipts(desk.app, 30)
     desk.plan()
     desk.deliver()
-    clock.advance(minutes=30)
+    clock.advance(minutes=29)
+    ask(anna, clock)
+    clock.advance(minutes=1)
     assert desk.app.fallback_sweeper.sweep().left == Counter(opted_out=1)
     anna.query("UPDATE preferences SET opted_out_channels = '{}' RETURNING 1")
     [(identity,)] = anna.query("SELECT id FROM notifications")

@@ -63,6 +63,11 @@ def add_fallback(hospital: Hospital, of: UUID, status: str) -> UUID:
         " expires_at, template_version_id, sealed_data, id FROM notifications WHERE id = %s RETURNING id",
         *(status, of),
     )
+    hospital.query(
+        "INSERT INTO notification_appointments SELECT %s, appointment_id, content_hash FROM notification_appointments"
+        " WHERE notification_id = %s RETURNING 1",
+        *(identity, of),
+    )
     return UUID(str(identity))
 
 
@@ -274,6 +279,50 @@ def test_a_reminder_that_was_planned_anew_is_not_replayed_beside_it(app: App, ho
     app.reminder_planner.plan(TODAY)
     assert hospital.statuses() == Counter(failed=1, pending=1)
     assert refusal(app, letter) == Refusal.ANOTHER_TOOK_OVER
+
+
+def test_what_was_planned_anew_on_the_other_channel_is_not_told_twice(app: App, hospital: Hospital) -> None:
+    hospital.add_patient()
+    hospital.add_appointment()
+    hospital.set_preferences(channels=["sms"])
+    app.reminder_planner.plan(TODAY)
+    (letter,) = fail_all(hospital)
+    hospital.query("UPDATE preferences SET channels = '{email}' RETURNING 1")
+    app.reminder_planner.plan(TODAY)
+    assert hospital.query("SELECT channel, status FROM notifications ORDER BY id") == [
+        ("sms", "failed"),
+        ("email", "pending"),
+    ]
+    assert refusal(app, letter) == Refusal.ANOTHER_TOOK_OVER
+
+
+def test_of_two_that_failed_on_both_channels_one_is_replayed(app: App, hospital: Hospital) -> None:
+    hospital.add_patient()
+    hospital.add_appointment()
+    app.reminder_planner.plan(TODAY)
+    outcome = replay(app, *fail_all(hospital))
+    assert outcome.summary() == {"replayed": 1, "another_took_over": 1}
+    assert hospital.statuses() == Counter(pending=1, failed=1)
+
+
+def test_of_two_that_tell_of_one_day_the_fuller_one_is_replayed(app: App, hospital: Hospital) -> None:
+    plan(app, hospital)
+    fail_all(hospital)
+    hospital.add_appointment("more", "p0", start=NOON + timedelta(days=3, hours=5))
+    app.reminder_planner.plan(TODAY)
+    hospital.query("DELETE FROM dead_letters RETURNING 1")
+    partial, fuller = fail_all(hospital)
+    outcome = replay(app, partial, fuller)
+    assert (outcome.replayed, outcome.refused) == ({fuller}, {partial: Refusal.ANOTHER_TOOK_OVER})
+
+
+def test_what_tells_only_a_part_of_it_stands_in_nobodys_way(app: App, hospital: Hospital) -> None:
+    plan(app, hospital)
+    hospital.add_appointment("more", "p0", start=NOON + timedelta(days=3, hours=5))
+    app.reminder_planner.plan(TODAY)
+    letters = fail_all(hospital)
+    assert replay(app, letters[0]).replayed == {letters[0]}
+    assert replay(app, letters[1]).replayed == {letters[1]}
 
 
 def test_an_unknown_id_among_others_changes_nothing(app: App, hospital: Hospital) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from carenotify.channels.email.ses import SesProvider
 from carenotify.channels.sms.twilio import TwilioProvider
 from carenotify.domain.fallback import (
+    ANSWER_WHEN_ASKED,
     GIVE_RECEIPTS,
     MENDS,
     NO_RECEIPT,
@@ -174,6 +175,7 @@ def test_where_a_lost_worker_sent_it_is_assumed_and_not_tried_again() -> None:
 
 def test_only_providers_that_give_receipts_are_missed_one_of() -> None:
     assert {TwilioProvider.name, SesProvider.name} == GIVE_RECEIPTS
+    assert {one.name for one in (TwilioProvider, SesProvider) if one.looks_up} == ANSWER_WHEN_ASKED
 
 
 # --- keys --------------------------------------------------------------------------------------
