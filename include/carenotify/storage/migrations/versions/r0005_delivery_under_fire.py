@@ -102,6 +102,7 @@ def downgrade() -> None:
             DROP COLUMN resolved_by
     """)
     op.execute("DROP TABLE provider_rates, provider_states, inbound_messages, receipts")
+    op.execute("DROP INDEX notifications_held_back, notifications_without_receipt")
     op.execute("""
         ALTER TABLE notifications
             DROP COLUMN sent_to, DROP COLUMN tried_addresses, DROP COLUMN fallback_of, DROP COLUMN followed_up_at,
