@@ -1,0 +1,76 @@
+"""The commands in the documents are there, with these options, in the one form that runs as it stands."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from carenotify.app import App
+from carenotify.cli import main
+from carenotify.config import PREFIX, Settings
+from tests.integration.ward import Hospital
+
+ROOT = Path(__file__).parents[3]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+_RUN = ".venv/bin/python -m carenotify "
+_BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_INLINE = re.compile(r"`(\.venv/bin/python -m carenotify [^`]+)`")
+_QUERY = re.compile(r'psql "\$CARENOTIFY_DATABASE_URL" -c "([^"]+)"')
+
+
+def _commands(text: str) -> Iterator[str]:
+    lines = [line for block in _BLOCK.findall(text) for line in block.splitlines() if line.startswith(_RUN)]
+    for line in (*lines, *_INLINE.findall(text)):
+        yield line.removeprefix(_RUN)
+
+
+COMMANDS = sorted({command for document in DOCUMENTS for command in _commands(document.read_text())})
+QUERIES = sorted({query for document in DOCUMENTS for query in _QUERY.findall(document.read_text())})
+
+
+@pytest.fixture
+def environment(app: App, hospital: Hospital, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database of the test's own, with the patient whom the documents name, and neither broker nor providers."""
+    hospital.add_patient("pat-000098")
+    plain = {
+        "DATABASE_URL": settings.database_url.get_secret_value(),
+        "BROKER_URL": "amqp://127.0.0.1:9/",
+        "TIMEZONE": settings.timezone.key,
+        "ENCRYPTION_KEYS": settings.encryption_keys[0].get_secret_value(),
+        "INDEX_KEY": settings.index_key.get_secret_value(),
+        "API_KEY": "cn_0123456789_" + "a" * 43,
+    }
+    for name, value in plain.items():
+        monkeypatch.setenv(PREFIX + name, value)
+    monkeypatch.setattr("carenotify.cli.configure_logging", lambda: None)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.usefixtures("environment")
+def test_a_documented_command_is_understood_and_ends_without_a_traceback(command: str) -> None:
+    result = CliRunner().invoke(main, shlex.split(command, comments=True))
+    assert result.exit_code in {0, 1}, result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.output
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_a_documented_query_is_answered(query: str, hospital: Hospital) -> None:
+    assert hospital.query(query) == []
+
+
+def test_the_documents_show_commands_and_queries() -> None:
+    assert {command.split()[0] for command in COMMANDS} >= {"providers", "dead-letters", "suppressions", "keys", "send"}
+    assert QUERIES
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_blocks_run_as_they_stand(document: Path) -> None:
+    for block in _BLOCK.findall(document.read_text()):
+        assert not re.search(r"^python -m carenotify\b(?!\.)", block, re.MULTILINE), "as .venv/bin/python, like all"
+        if re.search(r"^\.venv/bin/python -m carenotify", block, re.MULTILINE):
+            assert ". .run/env" in block, block
