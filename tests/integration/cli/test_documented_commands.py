@@ -34,7 +34,9 @@ QUERIES = sorted({query for document in DOCUMENTS for query in _QUERY.findall(do
 
 
 @pytest.fixture
-def environment(app: App, hospital: Hospital, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def environment(
+    app: App, hospital: Hospital, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """A database of the test's own, with the patient whom the documents name, and neither broker nor providers."""
     hospital.add_patient("pat-000098")
     plain = {
@@ -43,6 +45,7 @@ def environment(app: App, hospital: Hospital, settings: Settings, monkeypatch: p
         "TIMEZONE": settings.timezone.key,
         "ENCRYPTION_KEYS": settings.encryption_keys[0].get_secret_value(),
         "INDEX_KEY": settings.index_key.get_secret_value(),
+        "DATA_DOCS_PATH": str(tmp_path),
         "API_KEY": "cn_0123456789_" + "a" * 43,
     }
     for name, value in plain.items():
