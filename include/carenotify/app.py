@@ -178,9 +178,7 @@ class App:
     def _twilio(self) -> Provider:
         from carenotify.channels.sms.twilio import TwilioProvider
 
-        if self.settings.twilio_callback_url is None:
-            log.warning("CARENOTIFY_PUBLIC_URL is an address of this machine: Twilio is not told where to report to")
-        return TwilioProvider(
+        provider = TwilioProvider(
             self.settings.required("twilio_account_sid"),
             self.settings.required("twilio_auth_token").get_secret_value(),
             sender=self.settings.required("twilio_from"),
@@ -190,6 +188,9 @@ class App:
             threads=self.settings.send_threads,
             clock=self.clock,
         )
+        if self.settings.twilio_callback_url is None:
+            log.warning("CARENOTIFY_PUBLIC_URL is an address of this machine: Twilio is not told where to report to")
+        return provider
 
     def _sns(self) -> Provider:
         from carenotify.channels.sms.sns import SnsProvider

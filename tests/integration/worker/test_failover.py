@@ -67,7 +67,8 @@ def sms(broker_app: App) -> tuple[ScriptedProvider, ScriptedProvider]:
 def process(app: App, *channels: Channel) -> Iterator[tuple[ProviderChooser, list[ChannelWorker]]]:
     """As one worker process: what it knows of the providers is its own."""
     chooser = ProviderChooser(database=app.database, providers=app.providers, clock=app.clock)
-    deliverer = replace(app.deliverer, chooser=chooser)
+    # Here a minute passes in an instant, and no claim may run out by that.
+    deliverer = replace(app.deliverer, chooser=chooser, claim_for=timedelta(minutes=10))
     workers = [
         ChannelWorker(channel=channel, deliverer=deliverer, connect=app.consumer, threads=THREADS)
         for channel in channels or (Channel.SMS,)
