@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.servers import servers
 
-FIGURES = ("publishing", "delivering", "airflow_day")
+FIGURES = ("publishing", "delivering", "mail_beside_texts", "twilio_sdk", "airflow_day")
 
 
 def main(names: list[str]) -> int:
