@@ -9,7 +9,7 @@ from stack.demo_replies import STOPPED
 from stack.errors import StackError
 
 Report = Mapping[str, Any]
-# A smaller day may be over before anything of it can be moved, and may have too few dead numbers to fall back from.
+# A smaller day may have too few dead numbers to fall back from.
 _LARGE = 1000
 
 
@@ -80,8 +80,6 @@ def _shown(report: Report) -> str | None:
         return "No receipt came, so nobody knows what became of the texts."
     if not report["fallbacks"]:
         return "Nobody was told by a fallback, although some addresses are dead."
-    if not report["moved_while_waiting"]:
-        return "No reminder waited any more when appointments were to be moved."
     if report["stops"] < STOPPED:
         return f"Only {report['stops']} of {STOPPED} telephones said STOP."
     return None

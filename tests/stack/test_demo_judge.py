@@ -28,7 +28,6 @@ GOOD: dict[str, Any] = {
     "dead_letters": {"open": 12, "fallback": 20},
     "receipts": {"delivered": 900},
     "fallbacks": 20,
-    "moved_while_waiting": 5,
     "stops": 3,
 }
 
@@ -53,7 +52,6 @@ def test_a_day_on_which_everything_was_shown_passes() -> None:
         ({"dead_letters": {"open": 21}}, "21 dead letters are open, but only 10 patient-days"),
         ({"receipts": {"sent": 900}}, "No receipt came"),
         ({"fallbacks": 0}, "Nobody was told by a fallback"),
-        ({"moved_while_waiting": 0}, "No reminder waited any more"),
         ({"stops": 2}, "Only 2 of 3 telephones"),
     ],
 )
@@ -63,7 +61,7 @@ def test_whatever_is_wrong_is_said(wrong: dict[str, Any], said: str) -> None:
 
 
 def test_a_small_day_or_one_that_is_played_again_need_not_show_everything() -> None:
-    small = GOOD | {"receipts": {}, "fallbacks": 0, "moved_while_waiting": 0, "stops": 0}
+    small = GOOD | {"receipts": {}, "fallbacks": 0, "stops": 0}
     judge(small, planned=2000, fresh=0)
     with pytest.raises(StackError):
         judge(small, planned=2000, fresh=1000)
