@@ -27,8 +27,7 @@ _UNLIMITED = ("PER_KEY", "PER_ADDRESS")
 
 
 def lift_limits() -> None:
-    """The figures ask more of the API than one client may, and of the provider than an account may."""
-    os.environ[f"{PREFIX}TWILIO_MESSAGES_PER_SECOND"] = "0"
+    """The figures ask more of the API than one client may."""
     for limit in _UNLIMITED:
         os.environ[f"{PREFIX}API_REQUESTS_PER_MINUTE_{limit}"] = "1000000"
 

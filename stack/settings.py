@@ -96,8 +96,6 @@ def _sandbox(places: Places, credentials: Mapping[str, str]) -> dict[str, str]:
         "CARENOTIFY_TWILIO_ACCOUNT_SID": credentials["twilio_account_sid"],
         "CARENOTIFY_TWILIO_AUTH_TOKEN": credentials["twilio_auth_token"],
         "CARENOTIFY_TWILIO_FROM": "+15005550006",
-        # As an account has it, so that a day's texts take about a minute, in which the demo can change what waits.
-        "CARENOTIFY_TWILIO_MESSAGES_PER_SECOND": "100",
         "CARENOTIFY_SMTP_URL": f"smtp://127.0.0.1:{places.sandbox_smtp_port}",
         "CARENOTIFY_EMAIL_FROM": "reminders@hospital.example",
         "CARENOTIFY_ALERT_TO": "operations@hospital.example",
