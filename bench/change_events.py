@@ -17,7 +17,6 @@ from carenotify.app import App, build_app
 from carenotify.config import PREFIX, load_settings
 from carenotify.domain.clock import system_clock
 from carenotify.storage import pauses
-from stack.carenotify_api import post_json
 from stack.system import System
 
 PATIENTS = 100_000
@@ -35,8 +34,6 @@ def lift_limits() -> None:
 def figures(system: System) -> Iterator[dict[str, Any]]:
     """Latency of POST /events alone and together, and from POST to the provider beside bulk."""
     app = build_app(load_settings(system.settings), application="bench")
-    # Providers that fail on purpose would be measured, and not we.
-    post_json(f"{system.settings['CARENOTIFY_SANDBOX_URL']}/faults", {"provider_fail_share": 0, "dead_share": 0})
     _pause(app)
     day = add_appointments(app, PATIENTS)
     alone = _post_many(system, range(ALONE), clients=1)
