@@ -10,6 +10,7 @@ from carenotify.config import load_settings
 from carenotify.domain.notification import Channel
 from day_of_run import opened_app
 from failure_mail import mail_failures
+from task_retries import tried_again
 
 SETTINGS = load_settings()
 
@@ -50,13 +51,9 @@ def replay() -> dict[str, int]:
         "counted by that reason in the task's XCom. `dry_run` counts and changes nothing. What each reason means, and "
         "what to do: docs/dead-letters.md."
     ),
-    default_args={
-        "retries": 3,
-        "retry_delay": timedelta(seconds=10),
-        "retry_exponential_backoff": 2.0,
-        "max_retry_delay": timedelta(minutes=2),
-        "execution_timeout": timedelta(minutes=20),
-    },
+    default_args=tried_again(
+        after=timedelta(seconds=10), at_most_after=timedelta(minutes=2), cut_off_after=timedelta(minutes=20)
+    ),
     params={
         "reasons": Param(
             ["retries_spent"],

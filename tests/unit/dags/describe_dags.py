@@ -36,6 +36,9 @@ def _dag(dag: Any) -> dict[str, Any]:
     immediately = getattr(dag.timetable, "run_immediately", None)
     return {
         "schedule": timetable.summary,
+        "timetable": type(dag.timetable).__name__,
+        "tags": sorted(dag.tags),
+        "doc": dag.doc_md,
         "zone": str(getattr(timetable, "_timezone", None) or getattr(timetable, "timezone", None)),
         "spring": list(_runs(timetable, "2026-03-27T12:00:00Z", 4)),
         "autumn": list(_runs(timetable, "2026-10-23T12:00:00Z", 4)),
