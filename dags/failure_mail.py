@@ -19,8 +19,10 @@ failed tasks there: they can be run again without harm.</p>
 
 def mail_failures(settings: Settings, *, what_to_do: str) -> list[SmtpNotifier]:
     """Callbacks for a DAG's `on_failure_callback`: a mail to CARENOTIFY_ALERT_TO over `smtp_default`, if it is set."""
-    if settings.alert_to is None:
+    if not settings.alert_to:
         return []
     link = settings.public_url.rstrip("/") + "/dags/{{ dag.dag_id }}/runs/{{ run_id | urlencode }}"
     body = _BODY.replace("WHAT_TO_DO", what_to_do).replace("LINK", link)
-    return [SmtpNotifier(to=settings.alert_to, from_email=settings.email_from, subject=_SUBJECT, html_content=body)]
+    return [
+        SmtpNotifier(to=list(settings.alert_to), from_email=settings.email_from, subject=_SUBJECT, html_content=body)
+    ]

@@ -31,13 +31,13 @@ _LOCKS = ("requirements", "requirements-worker", "requirements-dev")
 _MOST_TEST_PROCESSES = 4
 
 
-def prepare(checkout: Checkout, *, servers: bool) -> None:
-    """Install the packages for tests and linters and, when asked, the servers that tests start."""
+def prepare(checkout: Checkout, *, servers: bool, tests: bool = False) -> None:
+    """Install the packages for tests and linters and, when asked, the servers and programs that tests start."""
     packages.check_python()
     with only_one(make_run_folder(checkout.run) / "lock"):
         packages.check_disk(checkout)
         log = Processes(checkout.run).log("install")
-        missing = packages.missing_system_packages(want_postgres=servers, want_rabbitmq=servers)
+        missing = packages.missing_system_packages(want_postgres=servers, want_rabbitmq=servers, want_tests=tests)
         if missing:
             say(f"Missing on this machine: {', '.join(missing)}")
             packages.install_system_packages(missing, log=log)
@@ -51,7 +51,7 @@ def run_pytest(checkout: Checkout, words: Sequence[str]) -> int:
 
     Each process has a PostgreSQL and a RabbitMQ of its own, and takes whole files, so that these share what they start.
     """
-    prepare(checkout, servers=True)
+    prepare(checkout, servers=True, tests=True)
     processes = min(os.cpu_count() or 1, _MOST_TEST_PROCESSES)
     side_by_side = ["-n", str(processes), "--dist", "loadfile", "--no-loadscope-reorder"]
     return _python(checkout, ["-m", "pytest", *(words or side_by_side)])

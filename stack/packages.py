@@ -56,7 +56,17 @@ def check_disk(checkout: Checkout) -> None:
         )
 
 
-def missing_system_packages(*, want_postgres: bool, want_rabbitmq: bool) -> list[str]:
+# What only tests start, by the program that shows it is there: a browser for the page, and what reads our metrics.
+_FOR_TESTS = {
+    "chromium": "chromium",
+    "prometheus": "prometheus",
+    "prometheus-alertmanager": "prometheus-alertmanager",
+    "prometheus-postgres-exporter": "prometheus-postgres-exporter",
+    "prometheus-node-exporter": "prometheus-node-exporter",
+}
+
+
+def missing_system_packages(*, want_postgres: bool, want_rabbitmq: bool, want_tests: bool = False) -> list[str]:
     """The Debian packages that are needed and not there."""
     missing = []
     if find_spec("ensurepip") is None or find_spec("venv") is None:
@@ -65,6 +75,8 @@ def missing_system_packages(*, want_postgres: bool, want_rabbitmq: bool) -> list
         missing.append("postgresql")
     if want_rabbitmq and rabbitmq.find_script() is None:
         missing.append("rabbitmq-server")
+    if want_tests:
+        missing += [package for program, package in _FOR_TESTS.items() if shutil.which(program) is None]
     return missing
 
 

@@ -178,7 +178,10 @@ class Settings(BaseModel):
     api_trusted_proxies: Annotated[int, Field(ge=0, le=9)] = 0
 
     # alerts
-    alert_to: str | None = None
+    alert_to: Annotated[tuple[str, ...], BeforeValidator(_words)] = ()
+    alert_plan_grace_minutes: Annotated[int, Field(ge=1, le=720)] = 15
+    alert_ingest_silence_hours: Annotated[float, Field(gt=0, le=168)] = 3.0
+    alert_watch_silence_minutes: Annotated[float, Field(gt=0, le=1_440)] = 15.0
 
     # loads
     ingest_days_ahead: Annotated[int, Field(ge=1, le=366)] = 14

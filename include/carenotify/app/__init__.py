@@ -5,8 +5,6 @@ What takes long to import is imported where it is made: a DAG's task needs no pr
 
 from __future__ import annotations
 
-import logging
-from collections import UserDict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
@@ -15,14 +13,14 @@ from typing import TYPE_CHECKING
 
 import requests
 
+from carenotify.app.providers import ProviderTable
 from carenotify.channels.base import Provider
-from carenotify.config import PREFIX, Settings, load_settings
+from carenotify.config import Settings, load_settings
 from carenotify.domain.clock import Clock, system_clock
 from carenotify.domain.notification import Channel
 from carenotify.domain.recipient_limit import URGENT_KINDS, RecipientLimit
 from carenotify.domain.token_bucket import Rate
 from carenotify.domain.wording import Hospital
-from carenotify.errors import SettingsError
 from carenotify.journeys.accept_event import EventAcceptor
 from carenotify.journeys.accept_fhir_appointment import FhirAppointmentAcceptor
 from carenotify.journeys.announce_change import ChangeAnnouncer
@@ -56,20 +54,6 @@ if TYPE_CHECKING:
 
 # The recorder and the claimer of each of a worker's channels, the relay with its two pipelines, and the loops.
 _CONNECTIONS = 16
-
-log = logging.getLogger(__name__)
-
-
-class _MadeOnDemand(UserDict[Channel, tuple[Provider, ...]]):
-    """Providers by channel; only those that somebody asked for are in it."""
-
-    def __init__(self, make: Callable[[Channel], tuple[Provider, ...]]) -> None:
-        super().__init__()
-        self._make = make
-
-    def __missing__(self, channel: Channel) -> tuple[Provider, ...]:
-        self.data[channel] = self._make(channel)
-        return self.data[channel]
 
 
 class App:
@@ -126,12 +110,14 @@ class App:
 
     # --- providers ---------------------------------------------------------------------------
 
+    @cached_property
+    def _provider_table(self) -> ProviderTable:
+        return ProviderTable(self.settings, self.clock)
+
     @property
     def provider_names(self) -> Mapping[Channel, tuple[str, ...]]:
         """The names of each channel's providers, the one to use first ahead; each named once."""
-        return {
-            channel: tuple(dict.fromkeys(getattr(self.settings, f"{channel}_providers"))) for channel in self._makers
-        }
+        return self._provider_table.names
 
     @cached_property
     def providers(self) -> Mapping[Channel, tuple[Provider, ...]]:
@@ -139,63 +125,7 @@ class App:
 
         A worker for one channel needs the settings of that channel only. Raises SettingsError.
         """
-        return _MadeOnDemand(self._providers_of)
-
-    @property
-    def _makers(self) -> Mapping[Channel, Mapping[str, Callable[[], Provider]]]:
-        return {
-            Channel.EMAIL: {"smtp": self._smtp, "ses": self._ses},
-            Channel.SMS: {"twilio": self._twilio, "sns": self._sns},
-        }
-
-    def _providers_of(self, channel: Channel) -> tuple[Provider, ...]:
-        known, names = self._makers[channel], self.provider_names[channel]
-        for name in names:
-            if name not in known:
-                setting = f"{PREFIX}{channel.upper()}_PROVIDERS"
-                raise SettingsError(f"{setting}: {name!r} is not a provider; known are {', '.join(known)}")
-        return tuple(known[name]() for name in names)
-
-    def _smtp(self) -> Provider:
-        from carenotify.channels.email.smtp import SmtpProvider
-
-        return SmtpProvider(
-            self.settings.required("smtp_url").get_secret_value(),
-            self.settings.required("email_from"),
-            clock=self.clock,
-        )
-
-    def _ses(self) -> Provider:
-        from carenotify.channels.email.ses import SesProvider
-
-        return SesProvider(
-            self.settings.required("email_from"),
-            configuration_set=self.settings.ses_configuration_set,
-            threads=self.settings.send_threads,
-            clock=self.clock,
-        )
-
-    def _twilio(self) -> Provider:
-        from carenotify.channels.sms.twilio import TwilioProvider
-
-        provider = TwilioProvider(
-            self.settings.required("twilio_account_sid"),
-            self.settings.required("twilio_auth_token").get_secret_value(),
-            sender=self.settings.required("twilio_from"),
-            urgent_sender=self.settings.twilio_urgent_from,
-            base_url=self.settings.twilio_base_url,
-            public_url=self.settings.twilio_callback_url,
-            threads=self.settings.send_threads,
-            clock=self.clock,
-        )
-        if self.settings.twilio_callback_url is None:
-            log.warning("CARENOTIFY_PUBLIC_URL is an address of this machine: Twilio is not told where to report to")
-        return provider
-
-    def _sns(self) -> Provider:
-        from carenotify.channels.sms.sns import SnsProvider
-
-        return SnsProvider(sender=self.settings.sns_from, threads=self.settings.send_threads, clock=self.clock)
+        return self._provider_table.made
 
     # --- journeys ----------------------------------------------------------------------------
 

@@ -1,0 +1,1 @@
+"""Every instrument, each behind one record_*() function."""

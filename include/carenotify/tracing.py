@@ -1,0 +1,1 @@
+"""Traces, off unless OpenTelemetry's own variables say otherwise."""
