@@ -142,7 +142,7 @@ assert not started, started
     environment = {"PYTHONPATH": str(PACKAGE.parent), "PATH": "/usr/bin:/bin"}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "carenotify.app" in modules
+    assert "carenotify.app.providers" in modules
 
 
 def test_an_app_costs_nothing_until_it_is_used() -> None:
