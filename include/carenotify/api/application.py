@@ -21,7 +21,9 @@ from carenotify.api.routes.fhir import fhir
 from carenotify.api.routes.health import health
 from carenotify.api.routes.inbound import inbound
 from carenotify.api.routes.keys import keys
+from carenotify.api.routes.me import me
 from carenotify.api.routes.notifications import notifications
+from carenotify.api.routes.page import page
 from carenotify.api.routes.pauses import pausing
 from carenotify.api.routes.providers import providers
 from carenotify.api.routes.receipts import receipts
@@ -30,10 +32,12 @@ from carenotify.api.wiring import Wiring, wire
 from carenotify.app import App
 from carenotify.journeys.recognise_key import recognise_key
 
-PREFIX = "/carenotify/v1"
+ROOT = "/carenotify"
+PREFIX = f"{ROOT}/v1"
 _BLUEPRINTS = (
     health,
     openapi,
+    me,
     events,
     fhir,
     notifications,
@@ -73,6 +77,7 @@ def create_app(app: App, *, person: PersonOf | None) -> Flask:
     flask.after_request(_keep_to_oneself)
     for blueprint in _BLUEPRINTS:
         flask.register_blueprint(blueprint, url_prefix=PREFIX)
+    flask.register_blueprint(page, url_prefix=ROOT)
     if hops := app.settings.api_trusted_proxies:
         flask.wsgi_app = ProxyFix(flask.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     return flask

@@ -18,6 +18,7 @@ from carenotify.api.authentication import Caller
 from carenotify.api.endpoint import Endpoint, Signature, endpoint_of
 from carenotify.api.problems import ProblemError, wrong_field
 from carenotify.api.wiring import wiring
+from carenotify.domain.access import ALL_SCOPES
 from carenotify.errors import SignatureUncheckedError
 
 log = logging.getLogger(__name__)
@@ -84,10 +85,18 @@ def _admitted(endpoint: Endpoint) -> Caller:
         detail = "Show an API key or an Airflow token that is valid: Authorization: Bearer …"
         raise ProblemError(HTTPStatus.UNAUTHORIZED, detail, headers={"WWW-Authenticate": "Bearer"})
     if not endpoint.any_of & found.scopes:
-        raise ProblemError(HTTPStatus.FORBIDDEN, f"This needs the scope {' or '.join(sorted(endpoint.any_of))}.")
+        raise ProblemError(HTTPStatus.FORBIDDEN, _needs(endpoint))
     if found.by_cookie and request.method not in _SAFE_METHODS:
         _check_same_origin()
     return found
+
+
+def _needs(endpoint: Endpoint) -> str:
+    if endpoint.any_of == ALL_SCOPES:
+        return (
+            "You have no rights here yet: ask for a role in Airflow (Viewer, User, Op or Admin), or a key with a scope."
+        )
+    return f"This needs the scope {' or '.join(sorted(endpoint.any_of))}."
 
 
 def _check_same_origin() -> None:

@@ -14,6 +14,8 @@ from carenotify.api.endpoint import Endpoint, Signature, endpoint_of, signed_end
 from carenotify.domain.access import Scope
 
 OPEN = {("GET", "/health"), ("GET", "/ready"), ("GET", "/openapi.json")}
+# The page's files, which are outside /v1.
+OPEN |= {("GET", "/carenotify/page"), ("GET", "/carenotify/page/"), ("GET", "/carenotify/page/x")}
 SIGNED = {("POST", "/receipts/twilio"), ("POST", "/receipts/ses"), ("POST", "/inbound/twilio")}
 
 
