@@ -1,0 +1,125 @@
+// What keeps the page alive: who is looking, today's overview every few seconds, and data that a view asks for.
+
+import { useCallback, useEffect, useRef, useState } from "./vendor/htm-preact.js";
+import { Problem, get, getIfChanged } from "./api.js";
+
+const EVERY_MS = 5_000;
+const HIDDEN_MS = 60_000;
+const LONGEST_MS = 60_000;
+
+/** How long to wait before asking again, after so many failures in a row. */
+export function pause(failures, { hidden = false, retryAfter = null } = {}) {
+  const patient = Math.min(EVERY_MS * 2 ** failures, LONGEST_MS);
+  return Math.max(patient, hidden ? HIDDEN_MS : 0, (retryAfter ?? 0) * 1000);
+}
+
+/** Ask again and again: quicker when somebody looks, slower while it fails. Gives a function that asks at once. */
+export function usePolling(ask, { enabled = true } = {}) {
+  const at = useRef(() => {});
+  const asking = useRef(ask);
+  asking.current = ask;
+  useEffect(() => {
+    if (!enabled) return undefined;
+    const round = startRounds(asking);
+    at.current = round.now;
+    return round.stop;
+  }, [enabled]);
+  return useCallback(() => at.current(), []);
+}
+
+function startRounds(asking) {
+  let [timer, failures, stopped, busy, again] = [null, 0, false, false, false];
+  async function now() {
+    if (busy) {
+      again = true;
+      return;
+    }
+    busy = true;
+    clearTimeout(timer);
+    const problem = await asking.current();
+    busy = false;
+    if (stopped) return;
+    failures = problem ? failures + 1 : 0;
+    const wait = again ? 0 : pause(failures, { hidden: document.hidden, retryAfter: problem?.retryAfter });
+    again = false;
+    timer = setTimeout(now, wait);
+  }
+  const look = () => document.hidden || now();
+  document.addEventListener("visibilitychange", look);
+  window.addEventListener("online", look);
+  now();
+  const stop = () => {
+    stopped = true;
+    clearTimeout(timer);
+    document.removeEventListener("visibilitychange", look);
+    window.removeEventListener("online", look);
+  };
+  return { now, stop };
+}
+
+/** Who is looking: `{me, trouble}`; asked again as long as nobody is known. */
+export function useMe() {
+  const [state, setState] = useState({ me: null, trouble: null });
+  usePolling(() => settle(get("me"), (me) => setState({ me, trouble: null }), (trouble) => setState({ me: null, trouble })), {
+    enabled: state.me === null,
+  });
+  return state;
+}
+
+/**
+ * Today, kept up to date: `{overview, trouble, since, refresh}`. `overview` stays the last that came while there is
+ * trouble, and stays the very same object while nothing changes; `since` is when the trouble began.
+ */
+export function useOverview(enabled) {
+  const [state, setState] = useState({ overview: null, trouble: null, since: null });
+  const etag = useRef(null);
+  const refresh = usePolling(
+    () =>
+      settle(
+        getIfChanged("overview", etag.current),
+        (answer) => {
+          if (answer) etag.current = answer.etag;
+          setState((before) => {
+            if (answer) return { overview: answer.body, trouble: null, since: null };
+            return before.trouble ? { ...before, trouble: null, since: null } : before;
+          });
+        },
+        (trouble) => setState((before) => ({ ...before, trouble, since: before.since ?? Date.now() })),
+      ),
+    { enabled },
+  );
+  return { ...state, refresh };
+}
+
+/**
+ * What a view asks for: `{data, problem, loading, reload}`. `ask(signal)` is called when one of `inputs` changes; the
+ * data of before stays until the new comes, so that nothing flickers.
+ */
+export function useLoad(ask, inputs) {
+  const [state, setState] = useState({ data: null, problem: null, loading: true });
+  const [round, setRound] = useState(0);
+  useEffect(() => {
+    const stopper = new AbortController();
+    setState((before) => ({ ...before, loading: true }));
+    settle(
+      ask(stopper.signal),
+      (data) => stopper.signal.aborted || setState({ data, problem: null, loading: false }),
+      (problem) => setState((before) => ({ ...before, problem, loading: false })),
+    );
+    return () => stopper.abort();
+  }, [...inputs, round]);
+  return { ...state, reload: useCallback(() => setRound((before) => before + 1), []) };
+}
+
+/** Tell a promise's end to one of two; gives the Problem, if it was one. What was aborted is told to nobody. */
+async function settle(promise, onDone, onProblem) {
+  try {
+    onDone(await promise);
+    return null;
+  } catch (error) {
+    if (error.name === "AbortError") return null;
+    if (!(error instanceof Problem)) throw error;
+    onProblem(error);
+    return error;
+  }
+}

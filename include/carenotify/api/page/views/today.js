@@ -1,0 +1,4 @@
+import { html } from "../vendor/htm-preact.js";
+import { Empty, Heading } from "../parts.js";
+
+export default () => html`<${Heading} title="Today" /><${Empty}>Being built.<//>`;
