@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from carenotify.api import create_app
+from carenotify.app import App, build_app
+from tests.integration.api.desk import TOKENS
+from tests.integration.page.believable_day import BelievableDay, play_believable_day
+from tests.integration.page.browser import Server, Visitor, chromium, log_in
+from tests.integration.ward import SetClock, make_settings
+
+
+class Enter(Protocol):
+    """Lets somebody in with a role, see `log_in`."""
+
+    def __call__(self, role: str | None = "Op", *, server: Server | None = None, **options: Any) -> Visitor: ...
+
+
+@pytest.fixture(scope="session")
+def _browser() -> Iterator[tuple[Browser, asyncio.AbstractEventLoop]]:
+    """One browser for all tests of the page, and the loop on which Playwright runs in this very thread."""
+    with sync_playwright() as playwright, chromium(playwright) as browser:
+        loop = asyncio.get_running_loop()
+        asyncio._set_running_loop(None)
+        yield browser, loop
+        asyncio._set_running_loop(loop)
+
+
+@pytest.fixture
+def browser(_browser: tuple[Browser, asyncio.AbstractEventLoop]) -> Iterator[Browser]:
+    """The browser. Outside the tests that use it, other tests may run a loop of their own."""
+    asyncio._set_running_loop(_browser[1])
+    yield _browser[0]
+    asyncio._set_running_loop(None)
+
+
+@pytest.fixture
+def server(app: App) -> Iterator[Server]:
+    """The page over an empty database."""
+    yield from _served(app)
+
+
+@pytest.fixture(scope="module")
+def busy_app(module_database_url: str) -> Iterator[App]:
+    """A hospital's day at half past nine, which the tests of one file look at and do not change."""
+    app = build_app(make_settings(module_database_url), clock=SetClock())
+    app.seed_templates()
+    yield app
+    app.close()
+
+
+@pytest.fixture(scope="module")
+def busy_day(busy_app: App) -> BelievableDay:
+    """Where in `busy_app` to look for what."""
+    return play_believable_day(busy_app)
+
+
+@pytest.fixture(scope="module")
+def busy_server(busy_app: App, busy_day: BelievableDay) -> Iterator[Server]:
+    """The page over a day with something of everything."""
+    yield from _served(busy_app)
+
+
+@pytest.fixture
+def enter(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Enter]:
+    """`enter("Viewer").open("#messages")`; without `server`, the one that the test asked for."""
+    visitors: list[Visitor] = []
+
+    def enter(role: str | None = "Op", *, server: Server | None = None, **options: Any) -> Visitor:
+        name = "busy_server" if "busy_server" in request.fixturenames else "server"
+        visitors.append(log_in(browser, server or request.getfixturevalue(name), role, **options))
+        return visitors[-1]
+
+    yield enter
+    for visitor in visitors:
+        visitor.context.close()
+    assert [deed for visitor in visitors for deed in visitor.unexpected()] == []
+
+
+def _served(app: App) -> Iterator[Server]:
+    server = Server(create_app(app, person=TOKENS.get))
+    server.start()
+    yield server
+    server.stop()
