@@ -235,6 +235,24 @@ class Settings(BaseModel):
         return value
 
 
+def traces_exporter(environment: Mapping[str, str] | None = None) -> str | None:
+    """Where OpenTelemetry's own variables send traces: `otlp` or `console`; None when nobody is to trace.
+
+    Its SDK reads the other variables (endpoint, headers, sampler, service name) itself. Raises SettingsError.
+    https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
+    """
+    environment = os.environ if environment is None else environment
+    if environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        return None
+    exporter = environment.get("OTEL_TRACES_EXPORTER", "").strip().lower() or "none"
+    if exporter not in {"none", "otlp", "console"}:
+        raise SettingsError(f"OTEL_TRACES_EXPORTER: {exporter!r} is not one of otlp, console and none")
+    protocol = environment.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") or environment.get("OTEL_EXPORTER_OTLP_PROTOCOL")
+    if exporter == "otlp" and protocol not in {None, "", "http/protobuf"}:
+        raise SettingsError(f"OTEL_EXPORTER_OTLP_PROTOCOL: {protocol!r} is not what we speak, which is http/protobuf")
+    return None if exporter == "none" else exporter
+
+
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """Read and check every CARENOTIFY_ variable.
 

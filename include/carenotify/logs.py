@@ -1,21 +1,54 @@
-"""Logs as JSON lines on standard error, without personal data: ids, codes and counts only."""
+"""Logs as JSON lines on standard error, without personal data: ids, codes and counts only (docs/logs.md).
+
+Lines are written with plain `logging`. What they are about is bound to the context by `about`, and stands in every
+line of it, those of libraries included. Airflow's own processes write the same fields, since they merge the same
+context (their setting json_logs).
+"""
 
 from __future__ import annotations
 
 import logging
 import sys
 import traceback
+from collections.abc import Mapping
+from contextvars import Token
+from types import TracebackType
+from typing import Any, Self
+from uuid import UUID
 
 import structlog
+from structlog.contextvars import bind_contextvars, merge_contextvars, reset_contextvars
+
+log = logging.getLogger(__name__)
 
 _LOUD = ("twilio", "urllib3", "great_expectations")
 # They shout for each try at a server that is away, some with tracebacks; our own lines say it once, with the place.
 _SHOUTING = ("pika", "psycopg.pool")
 
 
+class about:  # noqa: N801 - read as a word: with about(notification_id=…)
+    """What the lines of a `with` block are about: `notification_id`, `correlation_id`."""
+
+    __slots__ = ("_before", "_ids")
+
+    def __init__(self, **ids: str | UUID) -> None:
+        self._ids = ids
+        self._before: Mapping[str, Token[Any]] = {}
+
+    def __enter__(self) -> Self:
+        self._before = bind_contextvars(**self._ids)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        reset_contextvars(**self._before)
+
+
 def configure_logging(level: int = logging.INFO) -> None:
-    """Send everything that is logged in this process through one JSON formatter."""
+    """Send everything that is logged in this process, warnings and uncaught errors too, through one JSON formatter."""
     shared: list[structlog.types.Processor] = [
+        merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -24,8 +57,8 @@ def configure_logging(level: int = logging.INFO) -> None:
         foreign_pre_chain=shared,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
+            _leave_out_what_errors_say,
+            structlog.processors.JSONRenderer(default=str),
         ],
     )
     handler = logging.StreamHandler(sys.stderr)
@@ -37,6 +70,8 @@ def configure_logging(level: int = logging.INFO) -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     for name in _SHOUTING:
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    logging.captureWarnings(capture=True)
+    sys.excepthook = _uncaught
 
 
 def place_of(error: BaseException) -> str:
@@ -44,3 +79,32 @@ def place_of(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "an unknown place"
     return f"{type(error).__name__} at {place}"
+
+
+def places_of(error: BaseException) -> str:
+    """The whole way of an error and of what caused it, without a text of any of them."""
+    ways = []
+    one: BaseException | None = error
+    while one is not None:
+        way = "".join(traceback.format_tb(one.__traceback__))
+        ways.append(f"{way}{type(one).__name__}")
+        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
+    return "\nafter\n".join(ways)
+
+
+def _leave_out_what_errors_say(_: Any, __: str, line: structlog.types.EventDict) -> structlog.types.EventDict:
+    """A library may log an error together with its text, which may hold what a patient's row held."""
+    given = line.pop("exc_info", None)
+    if given is True:
+        given = sys.exc_info()
+    error = given[1] if isinstance(given, tuple) else given
+    if isinstance(error, BaseException):
+        line["exception"] = places_of(error)
+    return line
+
+
+def _uncaught(kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, where)
+        return
+    log.critical("this process ends with a %s", kind.__name__, exc_info=error)

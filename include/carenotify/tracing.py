@@ -1,1 +1,183 @@
-"""Traces, off unless OpenTelemetry's own variables say otherwise."""
+"""Traces by OpenTelemetry, from whoever asks for a message to the provider that takes it (docs/tracing.md).
+
+Off unless OpenTelemetry's own variables say otherwise. While nobody traces, a span is one object that forgets what it
+is told, and there is no traceparent to store or send. Attributes are ids, codes and counts; an error leaves its type,
+never its text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextvars import Token
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal, Self
+
+from opentelemetry import context, trace
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from structlog.contextvars import bind_contextvars, reset_contextvars
+
+if TYPE_CHECKING:
+    from contextvars import Token as LogToken
+
+    from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+
+Kind = Literal["internal", "server", "client", "producer", "consumer"]
+Value = str | int | float | bool | None
+
+# Our words, where OpenTelemetry's semantic conventions have a name for them; others are carenotify.*
+_NAMES = {
+    "method": "http.request.method",
+    "route": "http.route",
+    "status_code": "http.response.status_code",
+    "queue": "messaging.destination.name",
+    "messages": "messaging.batch.message_count",
+    "notification_id": "messaging.message.id",
+    "messaging_system": "messaging.system",
+}
+_MOST_LINKS = 32
+_FLUSH_MILLISECONDS = 5_000
+
+_w3c = TraceContextTextMapPropagator()
+_provider: TracerProvider | None = None
+_tracer: trace.Tracer | None = None
+
+
+class Span:
+    """Something that is being done, as a `with` block. This one is not traced."""
+
+    __slots__ = ()
+
+    def note(self, **attributes: Value) -> None:
+        """Say more of it: ids, codes and counts. What is None is not said."""
+
+    def fail(self, reason: str) -> None:
+        """It did not do what it was for; `reason` is a code."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        """It is over."""
+
+
+class _Traced(Span):
+    """A span of OpenTelemetry's; while it lasts, log lines have its trace's id."""
+
+    __slots__ = ("_logged", "_span", "_token")
+
+    def __init__(self, span: trace.Span) -> None:
+        self._span = span
+        self._token: Token[context.Context] | None = None
+        self._logged: dict[str, LogToken[object]] = {}
+
+    def note(self, **attributes: Value) -> None:
+        self._span.set_attributes(_named(attributes))
+
+    def fail(self, reason: str) -> None:
+        self._span.set_attribute("error.type", reason)
+        self._span.set_status(trace.StatusCode.ERROR)
+
+    def __enter__(self) -> Self:
+        self._token = context.attach(trace.set_span_in_context(self._span))
+        self._logged = dict(bind_contextvars(trace_id=f"{self._span.get_span_context().trace_id:032x}"))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self.fail(kind.__name__)
+        reset_contextvars(**self._logged)
+        if self._token is not None:
+            context.detach(self._token)
+        self._span.end()
+
+
+_UNTRACED = Span()
+
+
+def configure_tracing(service: str, *, exporter: str | None) -> None:
+    """Trace this process as `service`, which OTEL_SERVICE_NAME overrides: to `otlp`, to the `console`, or not (None).
+
+    Where to and how much is read from OpenTelemetry's variables by its SDK. Saying it again changes nothing.
+    """
+    if exporter is None or _tracer is not None:
+        return
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
+
+    sink: SpanExporter
+    if exporter == "console":
+        sink = ConsoleSpanExporter()
+    else:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+        sink = OTLPSpanExporter()
+    trace_to(BatchSpanProcessor(sink), service=service)
+
+
+def trace_to(processor: SpanProcessor, *, service: str) -> None:
+    """Hand every span that is over to `processor`, from now on."""
+    from opentelemetry.sdk.resources import SERVICE_NAME, OTELResourceDetector, Resource
+    from opentelemetry.sdk.trace import TracerProvider
+
+    global _provider, _tracer  # noqa: PLW0603 - one process, one destination
+    _provider = TracerProvider(resource=Resource.create({SERVICE_NAME: service}).merge(OTELResourceDetector().detect()))
+    _provider.add_span_processor(processor)
+    # Not the process' global one: in Airflow that is Airflow's to set.
+    _tracer = _provider.get_tracer("carenotify")
+
+
+def stop_tracing() -> None:
+    """Hand over what is left, and trace no more."""
+    global _provider, _tracer  # noqa: PLW0603
+    if _provider is not None:
+        _provider.shutdown()
+    _provider = _tracer = None
+
+
+def flush() -> None:
+    """Hand over what is left, before a process ends in a way that runs nothing else (Airflow's tasks do)."""
+    if _provider is not None:
+        _provider.force_flush(_FLUSH_MILLISECONDS)
+
+
+def span(
+    name: str, *, kind: Kind = "internal", parent: str | None = None, links: Iterable[str | None] = (), **more: Value
+) -> Span:
+    """Something that is done, under what is under way, or under `parent`, the traceparent of somebody elsewhere.
+
+    `links` are the traceparents of all who asked for it: when it is one and the same, that is the parent. One that is
+    broken, or of a version that nobody knows, counts as none (W3C Trace Context, 4.3).
+    """
+    if _tracer is None:
+        return _UNTRACED
+    askers = [] if parent else list(dict.fromkeys(filter(None, links)))
+    if len(askers) == 1:
+        parent, askers = askers[0], []
+    under = _w3c.extract({"traceparent": parent}, context.get_current()) if parent else None
+    linked = [trace.Link(trace.get_current_span(_context(one)).get_span_context()) for one in askers[:_MOST_LINKS]]
+    return _Traced(
+        _tracer.start_span(
+            name, context=under, kind=trace.SpanKind[kind.upper()], attributes=_named(more), links=linked
+        )
+    )
+
+
+def traceparent() -> str | None:
+    """What is under way, for whoever goes on with it elsewhere (W3C Trace Context, 3.2); None while nobody traces."""
+    if _tracer is None:
+        return None
+    here = trace.get_current_span().get_span_context()
+    if not here.is_valid:
+        return None
+    return f"00-{here.trace_id:032x}-{here.span_id:016x}-{here.trace_flags:02x}"
+
+
+def _context(parent: str) -> context.Context:
+    return _w3c.extract({"traceparent": parent})
+
+
+def _named(attributes: dict[str, Value]) -> dict[str, str | int | float | bool]:
+    return {_NAMES.get(word, f"carenotify.{word}"): value for word, value in attributes.items() if value is not None}

@@ -9,7 +9,7 @@ from flask import Flask, Response
 from flask.json.provider import JSONProvider
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from carenotify.api import correlation, guard, problems
+from carenotify.api import correlation, guard, problems, traces
 from carenotify.api.authentication import Doorkeeper, PersonOf
 from carenotify.api.limits import Limits
 from carenotify.api.openapi import openapi
@@ -74,6 +74,7 @@ def create_app(app: App, *, person: PersonOf | None) -> Flask:
     problems.install(flask)
     correlation.install(flask)
     guard.install(flask)
+    traces.install(flask)
     flask.after_request(_keep_to_oneself)
     for blueprint in _BLUEPRINTS:
         flask.register_blueprint(blueprint, url_prefix=PREFIX)

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 import requests
 
+from carenotify import tracing
 from carenotify.app.providers import ProviderTable
 from carenotify.channels.base import Provider
-from carenotify.config import Settings, load_settings
+from carenotify.config import Settings, load_settings, traces_exporter
 from carenotify.domain.clock import Clock, system_clock
 from carenotify.domain.notification import Channel
 from carenotify.domain.recipient_limit import URGENT_KINDS, RecipientLimit
@@ -302,8 +303,13 @@ class App:
         for part in ("publisher", "prompt_publisher", "failed_queue", "database"):
             if part in made:
                 made[part].close()
+        tracing.flush()
 
 
 def build_app(settings: Settings | None = None, *, clock: Clock = system_clock, application: str = "carenotify") -> App:
-    """An app for the settings of the environment, or for given ones. Raises SettingsError."""
+    """An app for the settings of the environment, or for given ones. Raises SettingsError.
+
+    The process is traced from now on, as `application`, when OpenTelemetry's variables say so.
+    """
+    tracing.configure_tracing(application, exporter=traces_exporter())
     return App(settings or load_settings(), clock=clock, application=application)

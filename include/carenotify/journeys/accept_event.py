@@ -25,6 +25,7 @@ from carenotify.journeys.announce_change import Announcement, Change, ChangeAnno
 from carenotify.storage import change_events
 from carenotify.storage.change_events import Settled
 from carenotify.storage.database import Database, Transaction
+from carenotify.tracing import span
 
 CHANGE_KINDS = tuple(kind.name for kind in KIND_OF.values())
 
@@ -52,7 +53,8 @@ class EventAcceptor:
 
         Raises EventConflictError when the id is known with another body.
         """
-        return self.database.run(lambda transaction: self.accept_within(transaction, event, body=body))
+        with span("accept event", type=event.type.value):
+            return self.database.run(lambda transaction: self.accept_within(transaction, event, body=body))
 
     def accept_within(self, transaction: Transaction, event: ChangeEvent, *, body: Mapping[str, Any]) -> Accepted:
         """The same, in a transaction that is open already."""

@@ -29,6 +29,7 @@ from carenotify.storage.claims import Claim
 from carenotify.storage.database import Database, Transaction
 from carenotify.storage.patients import refuse_wrong_keys
 from carenotify.storage.returned_messages import keep_unknown
+from carenotify.tracing import span
 
 log = logging.getLogger(__name__)
 
@@ -121,6 +122,16 @@ class Deliverer:
         return self._hand_over(message, choice.provider, attempt)
 
     def _hand_over(self, message: OutgoingMessage, provider: Provider, attempt: Attempt) -> Outcome:
+        with span(
+            "send", kind="client", channel=provider.channel, provider=provider.name, attempt=message.attempt
+        ) as sending:
+            outcome = self._handed_over(message, provider, attempt)
+            sending.note(outcome=outcome.status, reason=outcome.reason, code=outcome.code)
+            if outcome.status is not Status.SENT:
+                sending.fail(outcome.reason or outcome.status)
+        return outcome
+
+    def _handed_over(self, message: OutgoingMessage, provider: Provider, attempt: Attempt) -> Outcome:
         try:
             return delivery.accepted(attempt, provider.send(message), to=message.to)
         except DeliveryError as error:

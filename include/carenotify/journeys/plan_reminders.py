@@ -18,6 +18,7 @@ from carenotify.storage import notifications, reminders
 from carenotify.storage.database import Database, Transaction
 from carenotify.storage.outbox import IdRange
 from carenotify.storage.patients import refuse_wrong_keys
+from carenotify.tracing import span
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +64,13 @@ class ReminderPlanner:
         now = self.clock()
         opens, closes = self.settings.send_window.bounds(day, self.settings.timezone)
         self._check_day(day, closes=closes, now=now, dry_run=dry_run)
-        with self.database.transaction() as transaction:
-            reminders.refresh_statistics(transaction)
-        with self.database.transaction() as transaction:
-            return self._plan(transaction, day=day, opens=opens, closes=closes, now=now, dry_run=dry_run)
+        with span("plan reminders", day=day.isoformat(), dry_run=dry_run) as planning:
+            with self.database.transaction() as transaction:
+                reminders.refresh_statistics(transaction)
+            with self.database.transaction() as transaction:
+                planned = self._plan(transaction, day=day, opens=opens, closes=closes, now=now, dry_run=dry_run)
+            planning.note(planned=planned.planned)
+        return planned
 
     def _check_day(self, day: date, *, closes: datetime, now: datetime, dry_run: bool) -> None:
         window = self.settings.send_window

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from carenotify.domain.clock import Clock
 from carenotify.domain.notification import Lane
@@ -14,7 +15,8 @@ from carenotify.messaging.envelope import Envelope
 from carenotify.messaging.publisher import Publisher
 from carenotify.storage import outbox
 from carenotify.storage.database import Database
-from carenotify.storage.outbox import IdRange
+from carenotify.storage.outbox import IdRange, LeasedRow
+from carenotify.tracing import span
 
 log = logging.getLogger(__name__)
 
@@ -71,10 +73,22 @@ class DuePublisher:
             rows = outbox.lease_due(transaction, lane=lane, now=now, lease=lease, limit=self.batch, within=within)
         if not rows:
             return Published()
+        asked_by = (row.traceparent for row in rows)
+        with span("publish", kind="producer", links=asked_by, messaging_system="rabbitmq", lane=lane) as publishing:
+            published = self._publish_rows(rows, lease=lease, now=now)
+            publishing.note(messages=len(rows), confirmed=published.confirmed)
+        return published
+
+    def _publish_rows(self, rows: Sequence[LeasedRow], *, lease: datetime, now: datetime) -> Published:
         ids = [row.notification_id for row in rows]
         try:
             confirmed = self.publisher.publish(
-                [Envelope(row.notification_id, row.kind, row.channel, row.lane, row.attempts + 1, now) for row in rows]
+                [
+                    Envelope(
+                        row.notification_id, row.kind, row.channel, row.lane, row.attempts + 1, now, row.traceparent
+                    )
+                    for row in rows
+                ]
             )
         except BrokerError:
             with self.database.transaction() as transaction:

@@ -17,7 +17,7 @@ from pika.adapters.select_connection import SelectConnection
 from pika.channel import Channel as AmqpChannel
 
 from carenotify.errors import EnvelopeError
-from carenotify.messaging.envelope import decode_notification_id
+from carenotify.messaging.envelope import decode_notification_id, decode_traceparent
 from carenotify.messaging.link import Link, start_over
 
 log = logging.getLogger(__name__)
@@ -31,6 +31,7 @@ class Delivery:
     queue: str
     tag: int
     epoch: int
+    traceparent: str | None = None
 
 
 class _Lane:
@@ -71,7 +72,7 @@ class _Lane:
             self._consumer_tag = None
 
     def _on_message(
-        self, channel: AmqpChannel, method: pika.spec.Basic.Deliver, _: pika.BasicProperties, body: bytes
+        self, channel: AmqpChannel, method: pika.spec.Basic.Deliver, properties: pika.BasicProperties, body: bytes
     ) -> None:
         self._unacked.append(method.delivery_tag)
         try:
@@ -81,7 +82,8 @@ class _Lane:
             self._unacked.remove(method.delivery_tag)
             channel.basic_reject(method.delivery_tag, requeue=False)
             return
-        self._deliver(Delivery(notification_id, self.queue, method.delivery_tag, self._epoch))
+        traceparent = decode_traceparent(properties.headers)
+        self._deliver(Delivery(notification_id, self.queue, method.delivery_tag, self._epoch, traceparent))
 
     def ack(self, tags: Iterable[int]) -> None:
         """Acknowledge the longest run from the oldest delivery on; the rest waits for its elders."""

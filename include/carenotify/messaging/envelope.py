@@ -15,11 +15,17 @@ from carenotify.errors import EnvelopeError
 SCHEMA = 1
 # Ours have some 160 bytes; what is far longer is nothing to spend time and memory on.
 _LONGEST = 4096
+# https://www.w3.org/TR/trace-context/#traceparent-header: 55 characters in version 00, more in later ones.
+TRACEPARENT = "traceparent"
+_LONGEST_TRACEPARENT = 512
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """One notification's message. `attempt` is the attempt that it asks for; 1 is the first."""
+    """One notification's message. `attempt` is the attempt that it asks for; 1 is the first.
+
+    `traceparent` goes along as a header of that name, when somebody traces.
+    """
 
     notification_id: UUID
     kind: str
@@ -27,6 +33,7 @@ class Envelope:
     lane: Lane
     attempt: int
     created_at: datetime
+    traceparent: str | None = None
 
     def encode(self) -> bytes:
         """The body, schema 1."""
@@ -39,6 +46,12 @@ class Envelope:
                 "created_at": self.created_at.astimezone(UTC).isoformat(),
             }
         )
+
+
+def decode_traceparent(headers: object) -> str | None:
+    """The trace that a message belongs to. Whoever published may have written anything into its headers."""
+    found = headers.get(TRACEPARENT) if isinstance(headers, dict) else None
+    return found if isinstance(found, str) and len(found) <= _LONGEST_TRACEPARENT else None
 
 
 def decode_notification_id(body: bytes) -> UUID:

@@ -11,7 +11,7 @@ from pika.adapters.select_connection import SelectConnection
 from pika.channel import Channel as AmqpChannel
 
 from carenotify.errors import BrokerError
-from carenotify.messaging.envelope import Envelope
+from carenotify.messaging.envelope import TRACEPARENT, Envelope
 from carenotify.messaging.link import Link, start_over
 from carenotify.messaging.topology import EXCHANGE, queue_name
 
@@ -151,4 +151,5 @@ def _properties(envelope: Envelope) -> pika.BasicProperties:
         message_id=message_id,
         timestamp=int(envelope.created_at.timestamp()),
         type=envelope.kind,
+        headers={TRACEPARENT: envelope.traceparent} if envelope.traceparent else None,
     )

@@ -169,9 +169,9 @@ tried AS (
 ),
 inserted AS (
     INSERT INTO notifications (id, dedup_key, kind, lane, channel, patient_id, due_at, expires_at, template_version_id,
-                               sealed_data, created_at, fallback_of, tried_addresses)
+                               sealed_data, created_at, fallback_of, tried_addresses, traceparent)
     SELECT s.id, s.dedup_key, n.kind, n.lane, s.channel, n.patient_id, %(now)s, n.expires_at, s.template_version_id,
-           n.sealed_data, %(now)s, n.id, COALESCE(t.addresses, '{}')
+           n.sealed_data, %(now)s, n.id, COALESCE(t.addresses, '{}'), n.traceparent
     FROM step s
     JOIN notifications n ON n.id = s.original
     LEFT JOIN tried t ON t.id = s.id

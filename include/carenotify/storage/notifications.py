@@ -11,6 +11,7 @@ from carenotify.domain.appointment import Appointment
 from carenotify.domain.notification import Channel
 from carenotify.storage.database import Transaction
 from carenotify.storage.sealed import Sealer
+from carenotify.tracing import traceparent
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +62,14 @@ WITH incoming AS (
 ),
 fresh AS (
     INSERT INTO notifications (id, dedup_key, kind, lane, channel, patient_id, due_at, expires_at, template_version_id,
-                               sealed_data, created_at, reason)
+                               sealed_data, created_at, reason, traceparent)
     SELECT i.id,
            i.digest_key || ':' || (
                SELECT count(*) FROM notifications n
                WHERE n.dedup_key > i.digest_key COLLATE "C" || ':' AND n.dedup_key < i.digest_key COLLATE "C" || ';'
            ) + row_number() OVER (PARTITION BY i.digest_key ORDER BY i.id),
            i.kind, i.lane, i.channel, i.patient_id, i.due_at, i.expires_at, i.template_version_id, i.sealed_data,
-           i.created_at, i.reason
+           i.created_at, i.reason, %(traceparent)s
     FROM incoming i
     ORDER BY i.id
     ON CONFLICT (dedup_key) DO NOTHING
@@ -126,6 +127,7 @@ def insert(transaction: Transaction, rows: Sequence[NewNotification], *, sealer:
         "sealed_data": [sealer.seal(row.data) for row in rows],
         "created_ats": [row.created_at for row in rows],
         "reasons": [row.reason for row in rows],
+        "traceparent": traceparent(),  # whatever is under way asks for all of them
         "link_ids": [notification_id for notification_id, _ in links],
         "link_appointments": [appointment.id for _, appointment in links],
         "link_hashes": [appointment.content_hash for _, appointment in links],

@@ -33,6 +33,7 @@ class LeasedRow:
     channel: Channel
     lane: Lane
     attempts: int
+    traceparent: str | None
 
 
 LEASE = """
@@ -55,7 +56,7 @@ UPDATE notifications n
 SET publish_until = %(lease)s
 FROM due
 WHERE n.id = due.id
-RETURNING n.id, n.kind, n.channel, n.lane, n.attempts
+RETURNING n.id, n.kind, n.channel, n.lane, n.attempts, n.traceparent
 """
 
 _DUE_IDS = """
@@ -153,7 +154,7 @@ def lease_due(
         "last": within and within.last,
     }
     rows = transaction.execute(LEASE, parameters).fetchall()
-    return [LeasedRow(row[0], row[1], Channel(row[2]), Lane(row[3]), row[4]) for row in rows]
+    return [LeasedRow(row[0], row[1], Channel(row[2]), Lane(row[3]), row[4], row[5]) for row in rows]
 
 
 def due_ids(transaction: Transaction, *, channel: Channel, lane: Lane, now: datetime, limit: int) -> list[UUID]:

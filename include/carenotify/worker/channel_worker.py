@@ -17,10 +17,11 @@ from carenotify.domain.notification import Channel, Lane
 from carenotify.errors import StorageError
 from carenotify.journeys.deliver_batch import Deliverer
 from carenotify.journeys.pace_sending import UNPACED, Leave, Pace
-from carenotify.logs import place_of
+from carenotify.logs import about, place_of
 from carenotify.messaging.consumer import Consumer, Delivery
 from carenotify.messaging.topology import queue_name
 from carenotify.storage.claims import Claim
+from carenotify.tracing import span
 from carenotify.worker.inbox import Inbox, Ready, lane_of
 from carenotify.worker.send_queue import SendQueue
 
@@ -195,14 +196,27 @@ class ChannelWorker:
 
     def _send_loop(self, urgent_only: bool) -> None:  # noqa: FBT001 - a thread's argument
         while (claim := self._claimed.take(urgent_only=urgent_only)) is not None:
-            try:
-                outcome = self._deliverer.send(claim)
-            except Exception as error:  # noqa: BLE001
-                # A bug must not take the thread with it. The claim runs out, and the relay settles it. What the error
-                # says may be personal data, so only its place is told.
-                log.critical("notification %s could not be sent: %s", claim.notification_id, place_of(error))
-                outcome = None
+            with about(notification_id=claim.notification_id):
+                outcome = self._deliver(claim)
             self._results.put(_Result(claim, outcome))
+
+    def _deliver(self, claim: Claim) -> Outcome | None:
+        message = self._held[_key(claim)].deliveries[0]
+        try:
+            with span(
+                "deliver",
+                kind="consumer",
+                parent=message.traceparent,
+                messaging_system="rabbitmq",
+                queue=message.queue,
+                notification_id=str(claim.notification_id),
+            ):
+                return self._deliverer.send(claim)
+        except Exception as error:  # noqa: BLE001
+            # A bug must not take the thread with it. The claim runs out, and the relay settles it. What the error
+            # says may be personal data, so only its place is told.
+            log.critical("notification %s could not be sent: %s", claim.notification_id, place_of(error))
+            return None
 
     # --- record ------------------------------------------------------------------------------
 
