@@ -15,6 +15,7 @@ from carenotify.api.limits import Limits
 from carenotify.api.openapi import openapi
 from carenotify.api.readiness import readiness_of
 from carenotify.api.routes.data_docs import data_docs
+from carenotify.api.routes.dead_letter_piles import dead_letter_piles
 from carenotify.api.routes.dead_letters import dead_letters
 from carenotify.api.routes.events import events
 from carenotify.api.routes.fhir import fhir
@@ -42,6 +43,7 @@ _BLUEPRINTS = (
     fhir,
     notifications,
     dead_letters,
+    dead_letter_piles,
     pausing,
     providers,
     keys,

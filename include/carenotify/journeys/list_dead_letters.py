@@ -10,7 +10,7 @@ from datetime import datetime
 from carenotify.errors import NotFoundError
 from carenotify.storage import audit_log, dead_letters
 from carenotify.storage.database import Database
-from carenotify.storage.dead_letters import DeadLetter
+from carenotify.storage.dead_letters import DeadLetter, OpenOfReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,12 @@ def list_dead_letters(database: Database, wanted: Mapping[str, object], *, now: 
         found = dead_letters.newest(transaction, wanted, now=now, limit=limit + 1)
     page = found[:limit]
     return PageOfLetters(page, page[-1].id if len(found) > limit else None)
+
+
+def count_open_dead_letters(database: Database) -> list[OpenOfReason]:
+    """How many are open of each reason, the most frequent first."""
+    with database.transaction() as transaction:
+        return dead_letters.open_by_reason(transaction)
 
 
 def read_dead_letter(database: Database, letter_id: int, *, now: datetime) -> DeadLetter:

@@ -47,6 +47,15 @@ class DeadLetter:
     refusal: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class OpenOfReason:
+    """How many dead letters of a reason are open, and since when the oldest of them is."""
+
+    reason: str
+    open: int
+    oldest_at: datetime
+
+
 # Another of the family that tells as much has reached the patient, or may still do so: a fallback, a message on the
 # other channel, a reminder that was planned anew.
 _JUDGED = f"""
@@ -81,6 +90,12 @@ _CONDITIONS = {
     "channel": "n.channel = %(channel)s",
     "before": "d.id < %(before)s",
 }
+_OPEN_BY_REASON = """
+SELECT reason, count(*), min(created_at) FROM dead_letters
+WHERE resolved_at IS NULL
+GROUP BY reason
+ORDER BY count(*) DESC, reason
+"""
 # What is due again by itself is nothing for people; it is kept to be counted.
 _FOR_PEOPLE = "d.resolution IS DISTINCT FROM 'due_again'"
 
@@ -163,6 +178,11 @@ def judge(transaction: Transaction, ids: Collection[int], *, now: datetime) -> l
     query = f"{_JUDGED} WHERE d.id = ANY(%(ids)s) ORDER BY d.id"
     with transaction.cursor(row_factory=class_row(DeadLetter)) as cursor:
         return cursor.execute(query, {**_STATUSES, "ids": list(ids), "now": now}).fetchall()
+
+
+def open_by_reason(transaction: Transaction) -> list[OpenOfReason]:
+    """How many are open of each reason, the most frequent first."""
+    return [OpenOfReason(*row) for row in transaction.execute(_OPEN_BY_REASON)]
 
 
 def message_of(transaction: Transaction, letter_id: int, *, sealer: Sealer) -> Any:
