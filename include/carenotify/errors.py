@@ -175,3 +175,17 @@ class MessageRejectedError(DeliveryError):
 
 class OptedOutError(DeliveryError):
     """The provider knows that this person said STOP (Twilio 21610). The address goes on the suppression list."""
+
+
+# --- telling staff ---------------------------------------------------------------------------
+
+
+class AlertNotSentError(CarenotifyError):
+    """No mail server took the mail for staff. `perhaps_taken`: its answer was lost, so it may have arrived.
+
+    What it was to tell stays where it is and is mailed the next time.
+    """
+
+    def __init__(self, problem: str, *, perhaps_taken: bool = False) -> None:
+        super().__init__(problem)
+        self.perhaps_taken = perhaps_taken

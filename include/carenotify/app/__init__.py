@@ -17,6 +17,7 @@ from carenotify import tracing
 from carenotify.app.providers import ProviderTable
 from carenotify.channels.base import Provider
 from carenotify.config import Settings, load_settings, traces_exporter
+from carenotify.domain.alert_mail import AlertMail
 from carenotify.domain.clock import Clock, system_clock
 from carenotify.domain.notification import Channel
 from carenotify.domain.recipient_limit import URGENT_KINDS, RecipientLimit
@@ -33,6 +34,7 @@ from carenotify.journeys.fall_back import FallbackSweeper
 from carenotify.journeys.forget_answers import AnswerForgetter
 from carenotify.journeys.heed_reply import ReplyHeeder
 from carenotify.journeys.look_up_receipts import ReceiptLookUp
+from carenotify.journeys.mail_alerts import AlertMailer
 from carenotify.journeys.pace_sending import UNPACED, Pace, SharedPace
 from carenotify.journeys.plan_reminders import ReminderPlanner
 from carenotify.journeys.publish_at_once import PromptPublisher
@@ -42,6 +44,7 @@ from carenotify.journeys.relay_due import Relay
 from carenotify.journeys.request_notification import NotificationRequester
 from carenotify.journeys.seed_templates import seed_templates
 from carenotify.journeys.send_due import DueSender
+from carenotify.journeys.watch_delivery import DeliveryWatch
 from carenotify.messaging.consumer import Consumer, Delivery
 from carenotify.messaging.dead_letters import FailedQueue
 from carenotify.messaging.publisher import Publisher
@@ -290,6 +293,23 @@ class App:
     def fallback_sweeper(self) -> FallbackSweeper:
         """Follows up what did not reach its patient."""
         return FallbackSweeper(self.database, self.settings, self.provider_names, self.clock)
+
+    # --- telling staff -----------------------------------------------------------------------
+
+    @cached_property
+    def delivery_watch(self) -> DeliveryWatch:
+        """Looks for what staff have to know."""
+        return DeliveryWatch(self.database, self.settings, self.clock)
+
+    @cached_property
+    def alert_mailer(self) -> AlertMailer:
+        """Mails it."""
+        return AlertMailer(self.database, self.settings, self.clock)
+
+    @property
+    def alert_sender(self) -> Callable[[AlertMail], None]:
+        """Hands a mail for staff to our own e-mail providers."""
+        return self._provider_table.alert_sender
 
     def seed_templates(self) -> int:
         """Store the wordings that come with carenotify; returns how many were new."""

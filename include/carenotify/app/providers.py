@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from collections import UserDict
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 
 from carenotify.channels.base import Provider
 from carenotify.config import PREFIX, Settings
+from carenotify.domain.alert_mail import AlertMail
 from carenotify.domain.clock import Clock
 from carenotify.domain.notification import Channel
 from carenotify.errors import SettingsError
@@ -61,6 +62,29 @@ class ProviderTable:
                 setting = f"{PREFIX}{channel.upper()}_PROVIDERS"
                 raise SettingsError(f"{setting}: {name!r} is not a provider; known are {', '.join(known)}")
         return tuple(known[name]() for name in names)
+
+    @cached_property
+    def alert_sender(self) -> Callable[[AlertMail], None]:
+        """Hands mail for staff to the first of CARENOTIFY_EMAIL_PROVIDERS that takes it, at each call anew."""
+        from carenotify.channels.email.alert_mail import first_that_takes
+
+        makers = {"smtp": cache(self._smtp_alerts), "ses": cache(self._ses_alerts)}
+        return first_that_takes([makers[name] for name in self.names[Channel.EMAIL] if name in makers])
+
+    def _smtp_alerts(self) -> Callable[[AlertMail], None]:
+        from carenotify.channels.email.alert_mail import SmtpAlerts
+
+        return SmtpAlerts(
+            self._settings.required("smtp_url").get_secret_value(),
+            self._settings.required("email_from"),
+            self._settings.alert_to,
+            clock=self._clock,
+        )
+
+    def _ses_alerts(self) -> Callable[[AlertMail], None]:
+        from carenotify.channels.email.alert_mail import SesAlerts
+
+        return SesAlerts(self._settings.required("email_from"), self._settings.alert_to, clock=self._clock)
 
     def _smtp(self) -> Provider:
         from carenotify.channels.email.smtp import SmtpProvider

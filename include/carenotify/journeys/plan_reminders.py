@@ -14,7 +14,7 @@ from carenotify.domain.window import day_bounds, local_day
 from carenotify.errors import PlanDayError, WindowClosedError
 from carenotify.journeys.choose_wording import Wordings
 from carenotify.journeys.tell_patient import Telling
-from carenotify.storage import notifications, reminders
+from carenotify.storage import notifications, reminder_plans, reminders
 from carenotify.storage.database import Database, Transaction
 from carenotify.storage.outbox import IdRange
 from carenotify.storage.patients import refuse_wrong_keys
@@ -110,6 +110,7 @@ class ReminderPlanner:
         if not dry_run:
             planned = len(notifications.insert(transaction, rows, sealer=sealer))
             reminders.replace_skips(transaction, day, plan.skips)
+            reminder_plans.note(transaction, day, patient_days=plan.patient_days, planned=planned, now=now)
             batches = reminders.pending_batches(
                 transaction, kind=REMINDER.name, size=settings.publish_batch, due_by=now, now=now
             )

@@ -1,0 +1,23 @@
+"""The mail that tells staff."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from email.utils import parseaddr
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class AlertMail:
+    """A mail for staff. `message_id` is the same however often it is sent (RFC 5322 3.6.4)."""
+
+    message_id: str
+    subject: str
+    text: str
+    html: str
+
+
+def message_id_of(mail_id: UUID, sender: str | None) -> str:
+    """The Message-ID of the mail of that id; `sender` as in CARENOTIFY_EMAIL_FROM, whose host it ends with."""
+    host = parseaddr(sender or "")[1].rpartition("@")[2]
+    return f"<carenotify-{mail_id}@{host or 'localhost'}>"

@@ -1,0 +1,121 @@
+"""What lasts for a while and staff have to know of: found anew at each look, raised when it begins, and told when over.
+
+STATES has one finder for each kind of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from carenotify.config import Settings
+from carenotify.domain.alert import AlertKind, NewAlert
+from carenotify.domain.breaker import Breaker
+from carenotify.domain.notification import Channel
+from carenotify.storage import pauses, provider_states, watched
+from carenotify.storage.database import Transaction
+
+# In which whatever is due has been published, in ordinary running.
+_PUBLISHED_WITHIN = timedelta(minutes=3)
+# For which a provider has to be well before it counts as back: one that flaps is one alert.
+_WELL_FOR = timedelta(minutes=5)
+# How far back loads are looked at: longer than any watcher is away without being missed.
+_LOADS_OF = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class States:
+    """`all` that is to be told, each with its dedup_key, and the keys of those that still last."""
+
+    all: Sequence[NewAlert]
+    lasting: Collection[str]
+
+
+Finder = Callable[[Transaction, Settings, datetime], States]
+
+
+def _lasting(found: Sequence[NewAlert]) -> States:
+    return States(found, [one.dedup_key for one in found if one.dedup_key is not None])
+
+
+def _stalled(transaction: Transaction, _settings: Settings, now: datetime) -> States:
+    found = watched.stalled(transaction, due_before=now - _PUBLISHED_WITHIN, now=now)
+    return _lasting(
+        [
+            NewAlert(
+                AlertKind.SENDING_STALLED,
+                one.channel,
+                f"{AlertKind.SENDING_STALLED}:{one.channel}",
+                channel=one.channel,
+                count=one.count,
+                details={"since": one.due_at.isoformat()},
+            )
+            for one in found
+        ]
+    )
+
+
+def _down(transaction: Transaction, settings: Settings, now: datetime) -> States:
+    """A provider that nobody uses any more is nobody's trouble."""
+    channels = {name: channel for channel in Channel for name in getattr(settings, f"{channel}_providers")}
+    return _lasting(
+        [
+            NewAlert(
+                AlertKind.PROVIDER_DOWN,
+                name,
+                f"{AlertKind.PROVIDER_DOWN}:{name}",
+                channel=channels[name].value,
+                details={"provider": name, "code": breaker.last_code},
+            )
+            for name, breaker in sorted(provider_states.read(transaction).items())
+            if name in channels and _is_down(breaker, now)
+        ]
+    )
+
+
+def _is_down(breaker: Breaker, now: datetime) -> bool:
+    if not breaker.closed:
+        return True
+    return breaker.successes > 0 and breaker.changed_at is not None and breaker.changed_at > now - _WELL_FOR
+
+
+def _paused(transaction: Transaction, _settings: Settings, now: datetime) -> States:
+    return _lasting(
+        [
+            NewAlert(
+                AlertKind.PAUSED_IN_WINDOW,
+                "every channel" if one.channel == pauses.EVERY_CHANNEL else one.channel,
+                f"{AlertKind.PAUSED_IN_WINDOW}:{one.channel}",
+                channel=None if one.channel == pauses.EVERY_CHANNEL else one.channel,
+                count=one.waiting,
+                details={"since": one.paused_at.isoformat()},
+            )
+            for one in watched.paused(transaction, now=now)
+            if one.waiting
+        ]
+    )
+
+
+def _not_taken_over(transaction: Transaction, _settings: Settings, now: datetime) -> States:
+    """A load that is over by now is told all the same: nobody may have looked in between."""
+    loads = watched.loads_not_taken_over(transaction, since=now - _LOADS_OF)
+    keys = {one.run_id: f"{AlertKind.LOAD_HELD}:{one.run_id}:{one.finished_at.isoformat()}" for one in loads}
+    new = [
+        NewAlert(
+            AlertKind.LOAD_HELD,
+            one.run_id,
+            keys[one.run_id],
+            details={"status": one.status, "reason": one.reason, "run": one.run_id},
+        )
+        for one in loads
+    ]
+    return States(new, [keys[one.run_id] for one in loads if one.lasts])
+
+
+STATES: Mapping[AlertKind, Finder] = {
+    AlertKind.LOAD_HELD: _not_taken_over,
+    AlertKind.SENDING_STALLED: _stalled,
+    AlertKind.PROVIDER_DOWN: _down,
+    AlertKind.PAUSED_IN_WINDOW: _paused,
+}

@@ -1,0 +1,63 @@
+"""Mail to staff what waits to be told: one mail for all of it, grouped, and never two different mails of the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import timedelta
+
+from carenotify.config import Settings
+from carenotify.domain.alert import AlertKind
+from carenotify.domain.alert_mail import AlertMail, message_id_of
+from carenotify.domain.clock import Clock
+from carenotify.errors import AlertNotSentError
+from carenotify.journeys.word_alerts import word_alerts
+from carenotify.storage import alerts
+from carenotify.storage.alerts import LeasedMail
+from carenotify.storage.database import Database
+
+# Longer than any mail server takes to answer; what was not marked by then is sent again.
+_LEASE = timedelta(minutes=3)
+
+Send = Callable[[AlertMail], None]
+
+
+@dataclass(frozen=True, slots=True)
+class AlertMailer:
+    """Any number of processes may mail at once; each alert is in one mail."""
+
+    database: Database
+    settings: Settings
+    clock: Clock
+
+    def mail(self, send: Send, *, kinds: Collection[AlertKind] | None = None) -> int:
+        """Mail what waits (of these kinds; None: all) and return how many alerts were told. Nothing waits: no mail.
+
+        A mail that was begun and perhaps sent, by whoever ended in between, is sent again first, with the same
+        Message-ID and the same alerts. Without CARENOTIFY_ALERT_TO nothing is mailed.
+
+        Raises AlertNotSentError when no mail server takes it, and StorageError; it is mailed the next time then.
+        """
+        if not self.settings.alert_to:
+            return 0
+        total = 0
+        while (leased := self._lease(kinds)) is not None:
+            self._send(leased, send)
+            with self.database.transaction() as transaction:
+                total += alerts.mark_mailed(transaction, leased.mail_id, now=self.clock())
+        return total
+
+    def _lease(self, kinds: Collection[AlertKind] | None) -> LeasedMail | None:
+        now = self.clock()
+        with self.database.transaction() as transaction:
+            return alerts.lease_unmailed(transaction, now=now, until=now + _LEASE, kinds=kinds)
+
+    def _send(self, leased: LeasedMail, send: Send) -> None:
+        message_id = message_id_of(leased.mail_id, self.settings.email_from)
+        try:
+            send(word_alerts(leased.alerts, message_id=message_id, settings=self.settings))
+        except AlertNotSentError as error:
+            if not error.perhaps_taken:  # the next mail tells it together with all that is new by then
+                with self.database.transaction() as transaction:
+                    alerts.give_back(transaction, leased.mail_id)
+            raise
