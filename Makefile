@@ -3,13 +3,16 @@ PYTHON ?= python3
 STACK = $(PYTHON) -m stack
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo down status clean test lint bench drill lock lock-check
+.PHONY: help up demo alarms down status clean test lint bench drill lock lock-check
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 demo: ## install what is missing and play a synthetic hospital's day (DEMO_APPOINTMENTS=8000)
 	@$(STACK) demo
+
+alarms: ## let things fail in the running demo, and see that staff are told of each; 20 minutes (ARGS="provider_down")
+	@$(STACK) alarms $(ARGS)
 
 up: ## install what is missing and start the system; settings in the environment win
 	@$(STACK) up

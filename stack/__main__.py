@@ -12,6 +12,7 @@ import shlex
 from collections.abc import Callable
 
 from stack import checks
+from stack.alarms import alarms
 from stack.checkout import Checkout, here
 from stack.demo import demo
 from stack.down import clean, down
@@ -47,6 +48,7 @@ def _clean(checkout: Checkout, _words: list[str]) -> int:
 _COMMANDS: dict[str, Callable[[Checkout, list[str]], int]] = {
     "up": _up,
     "demo": lambda checkout, _words: demo(checkout),
+    "alarms": alarms,
     "down": _down,
     "status": lambda checkout, _words: 0 if status(checkout) else 1,
     "clean": _clean,

@@ -33,10 +33,18 @@ class AirflowApi:
             told = "\n".join(f"{one['filename']}: {one['stack_trace'].strip().splitlines()[-1]}" for one in found)
             raise StackError(f"{error} {told}") from error
 
-    def trigger(self, dag: str, logical_date: datetime) -> str:
-        """Start a run for a logical date and return its id."""
-        run = self._call("POST", f"/dags/{dag}/dagRuns", {"logical_date": logical_date.isoformat()})
-        return str(run["dag_run_id"])
+    def trigger(self, dag: str, logical_date: datetime, *, conf: Mapping[str, str] | None = None) -> str:
+        """Start a run for a logical date, with these params, and return its id."""
+        asked = {"logical_date": logical_date.isoformat(), "conf": dict(conf or {})}
+        return str(self._call("POST", f"/dags/{dag}/dagRuns", asked)["dag_run_id"])
+
+    def pause(self, dag: str) -> None:
+        """Let no run of it begin."""
+        self._call("PATCH", f"/dags/{dag}", {"is_paused": True})
+
+    def unpause(self, dag: str) -> None:
+        """Let its runs begin."""
+        self._call("PATCH", f"/dags/{dag}", {"is_paused": False})
 
     def run_at_work(self, dag: str) -> str | None:
         """The id of a run that has begun or waits to begin; None when there is none."""

@@ -37,13 +37,24 @@ class CarenotifyApi:
         """Hand in a change event."""
         return self._post("/events", event)
 
-    def pause(self) -> None:
-        """Stop sending on every channel."""
-        self._post("/pause", {"channel": None})
+    def pause(self, channel: str | None = None) -> None:
+        """Stop sending on a channel, or on all of them."""
+        self._post("/pause", {"channel": channel})
 
-    def resume(self) -> None:
+    def resume(self, channel: str | None = None) -> None:
         """Go on sending."""
-        self._post("/resume", {"channel": None})
+        self._post("/resume", {"channel": channel})
 
-    def _post(self, path: str, body: Json) -> Json:
-        return post_json(self._url + path, body, headers=self._authorization)
+    def ask_for(self, wish: Json, *, key: str) -> Json:
+        """Ask for a notification, once for each key."""
+        return self._post("/notifications", wish, {"Idempotency-Key": key})
+
+    def get(self, path: str) -> Json:
+        """What is answered to a GET of a path."""
+        request = urllib.request.Request(self._url + path, headers=self._authorization)  # noqa: S310  # our own address
+        with open_local(request, timeout_seconds=30) as answer:
+            found: Json = json.load(answer)
+        return found
+
+    def _post(self, path: str, body: Json, headers: Mapping[str, str] | None = None) -> Json:
+        return post_json(self._url + path, body, headers={**self._authorization, **(headers or {})})
