@@ -48,6 +48,14 @@ export function startOf(day) {
   return new Date(guess - offsetAt(first)).toISOString(); // once more: the clocks may change in between
 }
 
+/** The instant when the hospital's clocks show "14:30" on a day, in RFC 3339; null when that is no time. */
+export function instantOf(day, clock) {
+  const guess = Date.parse(`${day}T${clock}Z`);
+  if (Number.isNaN(guess)) return null;
+  const first = guess - offsetAt(guess);
+  return new Date(guess - offsetAt(first)).toISOString();
+}
+
 /** How long something takes, in words: "1 h 24 min". */
 export function lasting(milliseconds) {
   const minutes = Math.max(0, Math.round(milliseconds / MINUTE_MS));

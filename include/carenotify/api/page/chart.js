@@ -1,0 +1,139 @@
+// The send window as stacked bars: what was delivered, sent and failed in each step of some minutes.
+
+import { html, useEffect, useRef, useState } from "./vendor/htm-preact.js";
+import { show } from "./times.js";
+import { whole } from "./words.js";
+
+const MINUTE_MS = 60_000;
+const HEIGHT = 190;
+const EDGE = { top: 20, right: 8, bottom: 22, left: 38 };
+const NARROWEST_BAR = 5;
+const MERGED = [1, 2, 3, 6, 12, 24];
+const SERIES = ["delivered", "sent", "failed"]; // from the ground up
+
+/** `timeline` and `day_window` as in the overview; `now` in milliseconds. */
+export function WindowChart({ timeline, dayWindow, now }) {
+  const [frame, width] = useWidth();
+  const [pointed, setPointed] = useState(null);
+  const span = spanOf(timeline, dayWindow);
+  const steps = stepsOf(timeline, span, width - EDGE.left - EDGE.right);
+  const total = sumOf(steps);
+  const words = `From ${show(span.from, "time")} to ${show(span.to, "time")}: ${told(total)}.`;
+  return html`<figure class="chart" ref=${frame}>
+    <figcaption><${Legend} of=${pointed ?? total} when=${pointed && `${show(pointed.at, "time")} to ${show(pointed.until, "time")}`} /></figcaption>
+    ${width > 0 && html`<${Drawing} ...${{ steps, span, width, dayWindow, now, words, setPointed }} />`}
+    <${Figures} steps=${steps} />
+  </figure>`;
+}
+
+const Legend = ({ of, when }) => html`<p class="legend">
+  ${SERIES.map((name) => html`<span><i class=${`swatch ${name}`}></i>${name} <b class="number">${whole(of[name])}</b></span>`)}
+  <span class="note">${when ?? "in all"}</span>
+</p>`;
+
+function Drawing({ steps, span, width, dayWindow, now, words, setPointed }) {
+  const top = niceTop(Math.max(...steps.map(heightOf), 4));
+  const x = (instant) => EDGE.left + ((instant - span.from) / (span.to - span.from)) * (width - EDGE.left - EDGE.right);
+  const y = (number) => HEIGHT - EDGE.bottom - (number / top) * (HEIGHT - EDGE.top - EDGE.bottom);
+  return html`<svg width=${width} height=${HEIGHT} viewBox=${`0 0 ${width} ${HEIGHT}`} role="img" aria-label=${words} onPointerLeave=${() => setPointed(null)}>
+    ${[0, 0.5, 1].map((part) => html`<${Rule} at=${y(top * part)} width=${width} word=${whole(top * part)} />`)}
+    ${hours(span, width).map((instant) => html`<text class="axis middle" x=${x(instant)} y=${HEIGHT - 6}>${show(instant, "time")}</text>`)}
+    <${Shade} from=${span.from} to=${Date.parse(dayWindow.opens_at)} x=${x} /><${Shade} from=${Date.parse(dayWindow.closes_at)} to=${span.to} x=${x} />
+    ${steps.map((step) => html`<${Bar} ...${{ step, x, y, setPointed }} />`)}
+    <${Mark} at=${Date.parse(dayWindow.opens_at)} word="opens" ...${{ x, span }} />
+    <${Mark} at=${Date.parse(dayWindow.closes_at)} word="closes" ...${{ x, span }} />
+    <${Mark} at=${now} word="now" ...${{ x, span }} />
+  </svg>`;
+}
+
+function Bar({ step, x, y, setPointed }) {
+  const [left, right] = [x(step.at), x(step.until)];
+  const thick = Math.max(1, right - left - (right - left > 8 ? 2 : 1));
+  let below = 0;
+  return html`<g class="bar" onPointerEnter=${() => setPointed(step)}>
+    <rect class="catch" x=${left} y=${EDGE.top} width=${right - left} height=${HEIGHT - EDGE.top - EDGE.bottom} />
+    ${SERIES.map((name) => {
+      const [from, to] = [y(below), y((below += step[name]))];
+      return step[name] > 0 && html`<rect class=${`fill ${name}`} x=${left} y=${to} width=${thick} height=${Math.max(from - to, 1)} />`;
+    })}
+  </g>`;
+}
+
+const Rule = ({ at, width, word }) => html`
+  <line class="rule" x1=${EDGE.left} x2=${width - EDGE.right} y1=${at} y2=${at} /><text class="axis end" x=${EDGE.left - 6} y=${at + 4}>${word}</text>`;
+
+const Shade = ({ from, to, x }) =>
+  to > from && html`<rect class="shade" x=${x(from)} y=${EDGE.top} width=${x(to) - x(from)} height=${HEIGHT - EDGE.top - EDGE.bottom} />`;
+
+function Mark({ at, word, x, span }) {
+  if (at < span.from || at > span.to) return null;
+  const side = at - span.from > (span.to - span.from) * 0.9 ? "end" : at - span.from < (span.to - span.from) * 0.1 ? "start" : "middle";
+  return html`<g class=${`mark ${word}`}>
+    <line x1=${x(at)} x2=${x(at)} y1=${EDGE.top - 4} y2=${HEIGHT - EDGE.bottom} /><text class=${`axis ${side}`} x=${x(at)} y="11">${word}</text>
+  </g>`;
+}
+
+const Figures = ({ steps }) => html`<details class="figures-table">
+  <summary>The same as a table</summary>
+  <table class="plain">
+    <caption class="unseen">Messages by the time at which they were sent or failed</caption>
+    <thead><tr><th scope="col">From</th>${SERIES.map((name) => html`<th scope="col" class="number">${name}</th>`)}</tr></thead>
+    <tbody>${steps.filter(heightOf).map((step) => html`<tr key=${step.at}>
+      <th scope="row">${show(step.at, "time")}</th>${SERIES.map((name) => html`<td class="number">${whole(step[name])}</td>`)}
+    </tr>`)}</tbody>
+  </table>
+</details>`;
+
+const heightOf = (step) => step.delivered + step.sent + step.failed;
+const told = (sums) => SERIES.map((name) => `${whole(sums[name])} ${name}`).join(", ");
+const sumOf = (steps) => Object.fromEntries(SERIES.map((name) => [name, steps.reduce((sum, step) => sum + step[name], 0)]));
+
+function spanOf({ minutes, points }, dayWindow) {
+  const times = points.filter(heightOf).map((point) => Date.parse(point.at));
+  const from = Math.min(Date.parse(dayWindow.opens_at), ...times);
+  const to = Math.max(Date.parse(dayWindow.closes_at), ...times.map((time) => time + minutes * MINUTE_MS));
+  return { from, to };
+}
+
+/** Steps of the timeline over the whole span, merged until each can be seen. */
+function stepsOf({ minutes, points }, span, room) {
+  const whole = (span.to - span.from) / (minutes * MINUTE_MS);
+  const merged = MERGED.find((many) => (room * many) / whole >= NARROWEST_BAR) ?? MERGED.at(-1);
+  const length = minutes * merged * MINUTE_MS;
+  const steps = Array.from({ length: Math.ceil((span.to - span.from) / length) }, (_, place) => {
+    const at = span.from + place * length;
+    return { at, until: Math.min(at + length, span.to), delivered: 0, sent: 0, failed: 0 };
+  });
+  for (const point of points) {
+    const step = steps[Math.floor((Date.parse(point.at) - span.from) / length)];
+    if (step) SERIES.forEach((name) => (step[name] += point[name]));
+  }
+  return steps;
+}
+
+function niceTop(largest) {
+  const scale = 10 ** Math.floor(Math.log10(largest));
+  return [1, 2, 4, 6, 8, 10].find((top) => top * scale >= largest) * scale;
+}
+
+/** Full hours for the axis, as many as there is room for. */
+function hours(span, width) {
+  const HOUR_MS = 60 * MINUTE_MS;
+  const all = (span.to - span.from) / HOUR_MS;
+  const every = [0.5, 1, 2, 3, 4, 6, 12].find((each) => all / each <= width / 70) ?? 12;
+  const first = Math.ceil(span.from / (every * HOUR_MS)) * every * HOUR_MS;
+  const found = [];
+  for (let instant = first; instant <= span.to; instant += every * HOUR_MS) found.push(instant);
+  return found.filter((instant) => instant > span.from && instant < span.to);
+}
+
+function useWidth() {
+  const element = useRef(null);
+  const [width, setWidth] = useState(0);
+  useEffect(() => {
+    const observer = new ResizeObserver(([entry]) => setWidth(Math.floor(entry.contentRect.width)));
+    observer.observe(element.current);
+    return () => observer.disconnect();
+  }, []);
+  return [element, width];
+}

@@ -1,0 +1,39 @@
+// Stop sending and go on, on one channel or all.
+
+import { html, useState } from "./vendor/htm-preact.js";
+import { change } from "./api.js";
+import { Button, Dialog, Field, may } from "./parts.js";
+import { channelWord } from "./words.js";
+
+const listed = (channels) => channels.map(channelWord).join(" and ");
+
+/** Says that sending is paused, and offers to go on to those who may. */
+export function PausedBanner({ me, paused, channels, onResume }) {
+  if (paused.length === 0) return null;
+  const all = channels.every((channel) => paused.includes(channel));
+  return html`<div class="notice warn">
+    <p><strong>Sending is paused${all ? "" : ` by ${listed(paused)}`}.</strong> Nothing is lost: messages wait, and reminders that the window closes on are not sent.</p>
+    ${may(me, "pause:write") && html`<${Button} onClick=${onResume}>Resume…<//>`}
+  </div>`;
+}
+
+/** The question before it is done. `act` is "pause" or "resume". */
+export function PauseDialog({ act, paused, channels, announce, refresh, onClose }) {
+  const open = act === "pause" ? channels.filter((channel) => !paused.includes(channel)) : paused;
+  const [channel, setChannel] = useState(open.length === 1 ? open[0] : "");
+  const run = async () => {
+    await change("POST", act, { channel: channel || null });
+    announce(act === "pause" ? `Paused: ${what(channel)}.` : `Sending goes on: ${what(channel)}.`, "good");
+    refresh();
+  };
+  const options = [["", "All channels"], ...open.map((each) => [each, channelWord(each)])];
+  const [title, confirm, tone] = act === "pause" ? ["Pause sending?", "Pause", "danger"] : ["Go on sending?", "Resume", "primary"];
+  return html`<${Dialog} title=${title} confirm=${confirm} tone=${tone} onConfirm=${run} onClose=${onClose}>
+    <p>${act === "pause"
+      ? "Within a second no message leaves any more. What is just being sent is finished. What waits past the end of the send window is not sent."
+      : "What waits is sent at once, as far as its time is not over."}</p>
+    <${Field} label="Channel" options=${options} value=${channel} onInput=${setChannel} />
+  <//>`;
+}
+
+const what = (channel) => (channel ? channelWord(channel) : "all channels");
