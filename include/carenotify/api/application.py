@@ -14,6 +14,7 @@ from carenotify.api.authentication import Doorkeeper, PersonOf
 from carenotify.api.limits import Limits
 from carenotify.api.openapi import openapi
 from carenotify.api.readiness import readiness_of
+from carenotify.api.routes.alerts import alerts
 from carenotify.api.routes.data_docs import data_docs
 from carenotify.api.routes.dead_letter_piles import dead_letter_piles
 from carenotify.api.routes.dead_letters import dead_letters
@@ -24,6 +25,7 @@ from carenotify.api.routes.inbound import inbound
 from carenotify.api.routes.keys import keys
 from carenotify.api.routes.me import me
 from carenotify.api.routes.notifications import notifications
+from carenotify.api.routes.overview import overview
 from carenotify.api.routes.page import page
 from carenotify.api.routes.pauses import pausing
 from carenotify.api.routes.providers import providers
@@ -39,6 +41,8 @@ _BLUEPRINTS = (
     health,
     openapi,
     me,
+    overview,
+    alerts,
     events,
     fhir,
     notifications,

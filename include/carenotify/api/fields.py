@@ -64,6 +64,9 @@ def _with_its_plus(value: object) -> object:
 # In a URL a plus sign means a space, and is often forgotten to be written as %2B.
 QueryInstant = Annotated[Instant, BeforeValidator(_with_its_plus)]
 
+# PostgreSQL's bigint.
+LARGEST_ID = 2**63 - 1
+
 # http://hl7.org/fhir/R4/datatypes.html#id
 FhirId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9\-.]{1,64}$")]
 

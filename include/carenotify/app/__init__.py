@@ -33,12 +33,14 @@ from carenotify.journeys.drain_dead_letters import DeadLetterDrain
 from carenotify.journeys.fall_back import FallbackSweeper
 from carenotify.journeys.forget_answers import AnswerForgetter
 from carenotify.journeys.heed_reply import ReplyHeeder
+from carenotify.journeys.keep_watch import Watchdog
 from carenotify.journeys.look_up_receipts import ReceiptLookUp
 from carenotify.journeys.mail_alerts import AlertMailer
 from carenotify.journeys.pace_sending import UNPACED, Pace, SharedPace
 from carenotify.journeys.plan_reminders import ReminderPlanner
 from carenotify.journeys.publish_at_once import PromptPublisher
 from carenotify.journeys.publish_due import DuePublisher
+from carenotify.journeys.read_overview import OverviewReader
 from carenotify.journeys.record_receipt import ReceiptRecorder
 from carenotify.journeys.relay_due import Relay
 from carenotify.journeys.request_notification import NotificationRequester
@@ -310,6 +312,20 @@ class App:
     def alert_sender(self) -> Callable[[AlertMail], None]:
         """Hands a mail for staff to our own e-mail providers."""
         return self._provider_table.alert_sender
+
+    # --- what people look at -----------------------------------------------------------------
+
+    @cached_property
+    def overview_reader(self) -> OverviewReader:
+        """Tells how a day goes."""
+        return OverviewReader(self.database, self.settings, self.provider_names, self.clock)
+
+    @cached_property
+    def watchdog(self) -> Watchdog:
+        """Notices from outside Airflow what Airflow does not do."""
+        return Watchdog(
+            self.database, self.settings, self.clock, self.delivery_watch, self.alert_mailer, self.alert_sender
+        )
 
     def seed_templates(self) -> int:
         """Store the wordings that come with carenotify; returns how many were new."""

@@ -56,7 +56,7 @@ class DeliveryReport(BaseModel):
 
 def report_delivery(day: date, *, database: Database, settings: Settings) -> DeliveryReport:
     """The report of the reminders that were planned on a local day."""
-    reported = _reported(day, settings)
+    reported = reported_day(day, settings)
     with database.transaction() as transaction:
         due = delivery_report.due(transaction, reported)
         rows = delivery_report.notifications(transaction, reported)
@@ -104,7 +104,8 @@ def _reached_by_channel(rows: Iterable[ReminderRow]) -> dict[str, int]:
     return dict(Counter(channel for channel, _, _ in reached))
 
 
-def _reported(day: date, settings: Settings) -> ReportedDay:
+def reported_day(day: date, settings: Settings) -> ReportedDay:
+    """A local day as its report looks at it."""
     since, until = day_bounds(day, settings.timezone)
     opens, closes = settings.send_window.bounds(day, settings.timezone)
     days_before = settings.reminder_days_before

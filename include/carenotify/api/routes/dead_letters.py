@@ -11,7 +11,7 @@ from flask import Blueprint, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from carenotify.api.endpoint import endpoint
-from carenotify.api.fields import RequestModel
+from carenotify.api.fields import LARGEST_ID, RequestModel
 from carenotify.api.guard import caller
 from carenotify.api.problems import ProblemError
 from carenotify.api.wiring import wiring
@@ -26,7 +26,6 @@ from carenotify.storage.dead_letters import DeadLetter
 
 dead_letters = Blueprint("dead_letters", __name__)
 
-_LARGEST_ID = 2**63 - 1
 Reason = Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,64}$")]
 
 
@@ -71,7 +70,7 @@ class LetterSearch(RequestModel):
     source: Source | None = None
     reason: Reason | None = None
     channel: Channel | None = None
-    cursor: int | None = Field(None, ge=1, le=_LARGEST_ID)
+    cursor: int | None = Field(None, ge=1, le=LARGEST_ID)
     limit: int = Field(50, ge=1, le=200)
 
     def as_wanted(self) -> dict[str, object]:
@@ -138,6 +137,6 @@ def delete_letter(id: str) -> Response:  # noqa: A002 - its name in the URL
 
 
 def _number(text: str) -> int:
-    if text.isascii() and text.isdecimal() and len(text) < len(str(_LARGEST_ID)):
+    if text.isascii() and text.isdecimal() and len(text) < len(str(LARGEST_ID)):
         return int(text)
     raise NotFoundError("there is no such dead letter")
