@@ -7,15 +7,27 @@ from contextlib import closing, contextmanager
 from datetime import date
 from typing import Any
 
+from airflow.sdk import get_current_context
+
 from carenotify.app import App, build_app
 from carenotify.domain.window import local_day
+from carenotify.tracing import span
 
 
 @contextmanager
 def opened_app(application: str) -> Iterator[App]:
     """The wired parts for as long as a task needs them; PostgreSQL shows them under the name `application`."""
-    with closing(build_app(application=application)) as app:
+    with closing(build_app(application=application)) as app, span(application, **_task()):
         yield app
+
+
+def _task() -> dict[str, Any]:
+    """Which run and task this is, for its trace."""
+    try:
+        context = get_current_context()
+    except RuntimeError:  # a callback of Airflow's is no task
+        return {}
+    return {"run_id": context["run_id"], "task_id": context["ti"].task_id, "try_number": context["ti"].try_number}
 
 
 def day_of_run(context: Any, app: App, *, asked: str | None) -> date:

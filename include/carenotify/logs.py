@@ -21,7 +21,7 @@ from structlog.contextvars import bind_contextvars, merge_contextvars, reset_con
 
 log = logging.getLogger(__name__)
 
-_LOUD = ("twilio", "urllib3", "great_expectations")
+_LOUD = ("twilio", "urllib3", "great_expectations", "opentelemetry")
 # They shout for each try at a server that is away, some with tracebacks; our own lines say it once, with the place.
 _SHOUTING = ("pika", "psycopg.pool")
 

@@ -7,10 +7,13 @@ never its text.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import atexit
+import threading
+from collections.abc import Callable, Iterable
 from contextvars import Token
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
+from uuid import UUID
 
 from opentelemetry import context, trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 
 Kind = Literal["internal", "server", "client", "producer", "consumer"]
-Value = str | int | float | bool | None
+Value = str | int | float | bool | UUID | None
 
 # Our words, where OpenTelemetry's semantic conventions have a name for them; others are carenotify.*
 _NAMES = {
@@ -35,7 +38,8 @@ _NAMES = {
     "messaging_system": "messaging.system",
 }
 _MOST_LINKS = 32
-_FLUSH_MILLISECONDS = 5_000
+# A collector that is away is asked again and again for ten seconds, and nobody's task is to wait for that.
+_LAST_SECONDS = 2.0
 
 _w3c = TraceContextTextMapPropagator()
 _provider: TracerProvider | None = None
@@ -123,24 +127,33 @@ def trace_to(processor: SpanProcessor, *, service: str) -> None:
     from opentelemetry.sdk.trace import TracerProvider
 
     global _provider, _tracer  # noqa: PLW0603 - one process, one destination
-    _provider = TracerProvider(resource=Resource.create({SERVICE_NAME: service}).merge(OTELResourceDetector().detect()))
+    resource = Resource.create({SERVICE_NAME: service}).merge(OTELResourceDetector().detect())
+    _provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     _provider.add_span_processor(processor)
+    atexit.register(stop_tracing)
     # Not the process' global one: in Airflow that is Airflow's to set.
     _tracer = _provider.get_tracer("carenotify")
 
 
 def stop_tracing() -> None:
     """Hand over what is left, and trace no more."""
-    global _provider, _tracer  # noqa: PLW0603
-    if _provider is not None:
-        _provider.shutdown()
-    _provider = _tracer = None
+    global _provider, _tracer
+    provider, _provider, _tracer = _provider, None, None
+    if provider is not None:
+        _for_a_while(provider.shutdown)
 
 
 def flush() -> None:
     """Hand over what is left, before a process ends in a way that runs nothing else (Airflow's tasks do)."""
     if _provider is not None:
-        _provider.force_flush(_FLUSH_MILLISECONDS)
+        _for_a_while(_provider.force_flush)
+
+
+def _for_a_while(act: Callable[[], object]) -> None:
+    """Whom a collector keeps waiting goes on without it."""
+    acting = threading.Thread(target=act, name="traces-handed-over", daemon=True)
+    acting.start()
+    acting.join(_LAST_SECONDS)
 
 
 def span(
@@ -180,4 +193,8 @@ def _context(parent: str) -> context.Context:
 
 
 def _named(attributes: dict[str, Value]) -> dict[str, str | int | float | bool]:
-    return {_NAMES.get(word, f"carenotify.{word}"): value for word, value in attributes.items() if value is not None}
+    return {
+        _NAMES.get(word, f"carenotify.{word}"): str(value) if isinstance(value, UUID) else value
+        for word, value in attributes.items()
+        if value is not None
+    }

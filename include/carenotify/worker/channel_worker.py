@@ -209,7 +209,7 @@ class ChannelWorker:
                 parent=message.traceparent,
                 messaging_system="rabbitmq",
                 queue=message.queue,
-                notification_id=str(claim.notification_id),
+                notification_id=claim.notification_id,
             ):
                 return self._deliverer.send(claim)
         except Exception as error:  # noqa: BLE001
