@@ -13,21 +13,35 @@ from airflow.providers.common.sql.operators.sql import SQLCheckOperator
 from airflow.sdk import CronTriggerTimetable, Param, TriggerRule, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
 
+from alert_mails import told_of_trouble
 from carenotify.app import App
 from carenotify.config import load_settings
 from carenotify.errors import LoadHeldError, SourceAnswerError
 from day_of_run import day_of_run, opened_app
-from failure_mail import mail_failures
 from task_retries import tried_again
 
 SETTINGS = load_settings()
 ZONE = str(SETTINGS.timezone)
 
 WHAT_TO_DO = (
-    "the last good copy of the appointments stays in use. If the load is held, its reason stands in the log of "
+    "The last good copy of the appointments stays in use. If the load is held, its reason stands in the log of "
     "check_load or load_appointments; start the DAG with release_run_id set to that run's id to let it in after all. "
     "If days did not come whole, the next run fetches them again."
 )
+
+DOC = f"""
+**What it does.** Copies the appointments of today and the days ahead from the hospital's FHIR API, each day as a mapped
+task, and what changed since the last good load; asks by id for what vanished; passes all of it through the quality
+gate; loads it in one transaction. Patients whose appointment changed are told. A day that fails does not stop the
+others. A load with too many bad rows or changes is held.
+
+**When.** Every half hour, one run at a time. By hand: with another first day, with more days ahead, or to release a
+held load.
+
+**When it fails.** {WHAT_TO_DO}
+
+**More:** docs/loads.md, docs/operations.md.
+"""
 
 # A load is true when it is marked so, and when every row that it let through is in the live table.
 COUNTS_AGREE = """
@@ -64,13 +78,13 @@ def _source(app: App) -> Any:
     return open_fhir_r4(app.settings, session=session, base_url=hook.base_url)
 
 
-@task.branch
+@task.branch(task_display_name="Load, or release a held load")
 def choose_way() -> str:
     """Release a held load when the form names one, else load."""
     return "release_load" if get_current_context()["params"]["release_run_id"] else "start_load"
 
 
-@task
+@task(task_display_name="Choose the days")
 def start_load() -> list[str]:
     """Register the load; gives the days to fetch."""
     from carenotify.journeys.start_load import start_load
@@ -88,20 +102,22 @@ def start_load() -> list[str]:
     return [day.isoformat() for day in days]
 
 
-@task(map_index_template="{{ day }}", max_active_tis_per_dagrun=4)
+@task(
+    task_display_name="Fetch a day",
+    doc_md="Copy one of the hospital's days into staging; the label says which. Its XCom counts rows and pages.",
+    map_index_template="{{ task.op_kwargs['day'] }}",
+    max_active_tis_per_dagrun=4,
+)
 def fetch_day(day: str) -> dict[str, Any]:
     """Copy one local day into staging."""
     from carenotify.journeys.fetch_day import fetch_day
 
-    context = get_current_context()
-    context["day"] = day  # type: ignore[typeddict-unknown-key]
+    run_id = get_current_context()["run_id"]
     with _app() as app, _no_retry_when_final():
-        return fetch_day(
-            app.database, _source(app), run_id=context["run_id"], day=date.fromisoformat(day), clock=app.clock
-        )
+        return fetch_day(app.database, _source(app), run_id=run_id, day=date.fromisoformat(day), clock=app.clock)
 
 
-@task
+@task(task_display_name="Fetch what changed")
 def fetch_updates() -> dict[str, Any]:
     """Copy what changed since the last good load, on whatever day."""
     from carenotify.journeys.fetch_updates import fetch_updates
@@ -110,7 +126,7 @@ def fetch_updates() -> dict[str, Any]:
         return fetch_updates(app.database, _source(app), run_id=get_current_context()["run_id"], clock=app.clock)
 
 
-@task(trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS)
+@task(task_display_name="Ask for what vanished", trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS)
 def fetch_missing() -> dict[str, int]:
     """Ask by id for known appointments that did not come. Goes on with the days that came."""
     from carenotify.journeys.fetch_missing import fetch_missing
@@ -125,9 +141,9 @@ def fetch_missing() -> dict[str, int]:
         )
 
 
-@task
+@task(task_display_name="Check the quality")
 def check_load() -> dict[str, int]:
-    """The quality gate."""
+    """The quality gate: bad rows go to quarantine, too many of them hold the load. The page "Data docs" shows more."""
     from carenotify.journeys.check_load import BadShares, check_load
 
     with _app() as app, _no_retry_when_final():
@@ -140,9 +156,9 @@ def check_load() -> dict[str, int]:
         )
 
 
-@task
+@task(task_display_name="Load")
 def load_appointments() -> dict[str, int]:
-    """Make the load true."""
+    """Make the load true, in one transaction, and tell the patients whose appointment changed."""
     from carenotify.journeys.load_appointments import load_appointments
 
     with _app() as app, _no_retry_when_final():
@@ -155,7 +171,7 @@ def load_appointments() -> dict[str, int]:
         )
 
 
-@task
+@task(task_display_name="Release the held load")
 def release_load() -> dict[str, int]:
     """Let a held load in, because a person has looked at it."""
     from carenotify.journeys.release_load import release_load
@@ -165,7 +181,7 @@ def release_load() -> dict[str, int]:
         return release_load(app.database, run_id=run_id, acceptor=app.event_acceptor, clock=app.clock)
 
 
-@task(trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS, retries=0)
+@task(task_display_name="Close the load", trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS, retries=0)
 def close_load() -> None:
     """Fail the run when it is not loaded, or when a day did not come whole, after the good days were loaded."""
     from carenotify.journeys.close_load import close_load
@@ -180,13 +196,9 @@ def close_load() -> None:
     schedule=CronTriggerTimetable("*/30 * * * *", timezone=ZONE),
     catchup=False,
     max_active_runs=1,
+    dag_display_name="Ingest appointments",
     tags=["appointments", "data in"],
-    doc_md=(
-        "Fetches today and the days ahead from the patient API, each day as a mapped task, and what changed since the "
-        "last good load; asks by id for what vanished; passes all of it through the quality gate; loads it in one "
-        "transaction. A day that fails does not stop the others. A load with too many bad rows or changes is held: "
-        "start this DAG with `release_run_id` to let it in."
-    ),
+    doc_md=DOC,
     default_args=tried_again(
         after=timedelta(seconds=15), at_most_after=timedelta(minutes=5), cut_off_after=timedelta(minutes=30)
     ),
@@ -213,7 +225,8 @@ def close_load() -> None:
             description="The run id of a held load that is to be taken over after all; nothing is fetched then.",
         ),
     },
-    on_failure_callback=mail_failures(SETTINGS, what_to_do=WHAT_TO_DO),
+    # The next run comes after 30 minutes.
+    **told_of_trouble(what_to_do=WHAT_TO_DO, done_within=timedelta(minutes=25)),
 )
 def ingest_appointments() -> None:
     """Wire the steps."""
@@ -226,7 +239,13 @@ def ingest_appointments() -> None:
         load_appointments(),
         close_load(),
     )
-    counts_agree = SQLCheckOperator(task_id="counts_agree", conn_id="carenotify_db", sql=COUNTS_AGREE)
+    counts_agree = SQLCheckOperator(
+        task_id="counts_agree",
+        task_display_name="Check the counts",
+        doc_md="The load is marked as loaded, and every row that it let through is in the table of appointments.",
+        conn_id="carenotify_db",
+        sql=COUNTS_AGREE,
+    )
     started >> updates
     [fetch_day.expand(day=started), updates] >> missing >> checked >> loaded >> counts_agree
     [started, loaded] >> closed

@@ -6,21 +6,33 @@ from datetime import timedelta
 
 from airflow.sdk import Param, dag, get_current_context, task
 
+from alert_mails import told_of_trouble
 from carenotify.config import load_settings
 from carenotify.domain.notification import Channel
 from day_of_run import opened_app
-from failure_mail import mail_failures
 from task_retries import tried_again
 
-SETTINGS = load_settings()
+load_settings()  # a setting that is wrong is to be seen as this file's import error, not first when it runs
 
 WHAT_TO_DO = (
-    "nothing is half done: what was replayed before the failure is on its way, and what was not is still in the list. "
+    "Nothing is half done: what was replayed before the failure is on its way, and what was not is still in the list. "
     "Running it again replays nothing twice. The list: python -m carenotify dead-letters list"
 )
 
+DOC = f"""
+**What it does.** Sends failed notifications once more: those of the chosen reasons and channel, oldest first. One whose
+appointment has changed, whose time is over, or whose place another message has taken is left alone, and counted by that
+reason in the task's XCom. A dry run counts and changes nothing.
 
-@task
+**When.** Only when a person starts it: after an outage, or once a wording is mended.
+
+**When it fails.** {WHAT_TO_DO}
+
+**More:** what each reason means, and what to do: docs/dead-letters.md.
+"""
+
+
+@task(task_display_name="Replay what failed")
 def replay() -> dict[str, int]:
     """Let failed notifications be due again; counts them, and by reason those that are not. The workers send them."""
     from carenotify.journeys.replay_dead_letters import replay_matching
@@ -44,13 +56,9 @@ def replay() -> dict[str, int]:
     schedule=None,
     catchup=False,
     max_active_runs=1,
+    dag_display_name="Replay dead letters",
     tags=["dead letters", "data out"],
-    doc_md=(
-        "Sends failed notifications once more: those of the chosen reasons and channel, oldest first. One whose "
-        "appointment has changed, whose time is over, or whose place another message has taken is left alone and "
-        "counted by that reason in the task's XCom. `dry_run` counts and changes nothing. What each reason means, and "
-        "what to do: docs/dead-letters.md."
-    ),
+    doc_md=DOC,
     default_args=tried_again(
         after=timedelta(seconds=10), at_most_after=timedelta(minutes=2), cut_off_after=timedelta(minutes=20)
     ),
@@ -93,7 +101,7 @@ def replay() -> dict[str, int]:
             description="Count what would be replayed, and why the rest would not; change nothing.",
         ),
     },
-    on_failure_callback=mail_failures(SETTINGS, what_to_do=WHAT_TO_DO),
+    **told_of_trouble(what_to_do=WHAT_TO_DO, done_within=timedelta(minutes=30)),
 )
 def replay_dead_letters() -> None:
     """One step."""

@@ -9,11 +9,11 @@ from airflow.providers.common.sql.operators.sql import SQLCheckOperator
 from airflow.sdk import CronTriggerTimetable, Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
+from alert_mails import told_of_trouble
 from carenotify.config import load_settings
 from carenotify.domain.window import local_day
 from carenotify.errors import PlanDayError, WindowClosedError
 from day_of_run import day_of_run, opened_app
-from failure_mail import mail_failures
 from task_retries import tried_again
 
 SETTINGS = load_settings()
@@ -24,9 +24,22 @@ WHEN_THE_WINDOW_OPENS = f"{WINDOW.opens_minute % 60} {WINDOW.opens_minute // 60}
 AFTER_THE_LEASE = timedelta(seconds=SETTINGS.publish_lease_seconds + 5)
 
 WHAT_TO_DO = (
-    "reminders that were planned are not lost: the workers publish whatever is due, also without this run. If the plan "
+    "Reminders that were planned are not lost: the workers publish whatever is due, also without this run. If the plan "
     "itself failed, clear it while the window is open; after that, the next day's run catches up on it."
 )
+
+DOC = f"""
+**What it does.** Plans one message for each patient, day and channel from the appointments of the next
+{SETTINGS.reminder_days_before} days that nobody was reminded of, and publishes them to RabbitMQ in mapped batches; the
+workers send them. Running it again, or for a day that is over, reminds nobody twice: a closed window plans nothing. A
+dry run shows the counts and stores nothing.
+
+**When.** Every day when the send window opens ({WHEN_THE_WINDOW_OPENS}, {ZONE}).
+
+**When it fails.** {WHAT_TO_DO}
+
+**More:** docs/architecture.md, docs/operations.md.
+"""
 
 # Each reminder that is due has left its row for the broker once, unless its channel is paused. What a worker put off
 # (a busy provider, a temporary failure) is pending again too, and has its reason.
@@ -39,7 +52,7 @@ WHERE waiting.kind = 'reminder' AND waiting.status = 'pending' AND waiting.attem
 """
 
 
-@task
+@task(task_display_name="Plan the day")
 def plan() -> list[dict[str, Any]]:
     """Plan the day's reminders; gives the batches to publish. A window that is over plans nothing."""
     context = get_current_context()
@@ -61,7 +74,9 @@ def plan() -> list[dict[str, Any]]:
 
 
 @task(
-    map_index_template="{{ label }}",
+    task_display_name="Publish a batch",
+    doc_md="Publish one batch and wait until the broker has confirmed it; the label says which, and how many it has.",
+    map_index_template="{{ task.op_kwargs['batch']['label'] }}",
     max_active_tis_per_dagrun=4,
     retries=8,
     retry_delay=AFTER_THE_LEASE,
@@ -74,7 +89,6 @@ def publish(batch: dict[str, Any]) -> dict[str, int]:
     from carenotify.domain.kinds import REMINDER
     from carenotify.storage.outbox import IdRange
 
-    get_current_context()["label"] = batch["label"]  # type: ignore[typeddict-unknown-key]
     within = IdRange(UUID(batch["first"]), UUID(batch["last"]))
     with opened_app("send_reminders") as app:
         published = app.due_publisher.publish_due(REMINDER.lane, within=within)
@@ -92,12 +106,9 @@ def publish(batch: dict[str, Any]) -> dict[str, int]:
     ),
     catchup=False,
     max_active_runs=1,
+    dag_display_name="Send reminders",
     tags=["reminders", "data out"],
-    doc_md=(
-        "Plans one message for each patient, day and channel from the appointments of the next three days that nobody "
-        "was reminded of, and publishes them to RabbitMQ in mapped batches. Running it again, or for a day that is "
-        "over, reminds nobody twice: a closed window plans nothing. `dry_run` shows the counts and stores nothing."
-    ),
+    doc_md=DOC,
     default_args=tried_again(
         after=timedelta(seconds=10), at_most_after=timedelta(minutes=2), cut_off_after=timedelta(minutes=20)
     ),
@@ -116,7 +127,8 @@ def publish(batch: dict[str, Any]) -> dict[str, int]:
             description="Count who would be reminded, and why others would not; store and send nothing.",
         ),
     },
-    on_failure_callback=mail_failures(SETTINGS, what_to_do=WHAT_TO_DO),
+    # Well inside the window, which the relay and the sending need too.
+    **told_of_trouble(what_to_do=WHAT_TO_DO, done_within=timedelta(minutes=30)),
 )
 def send_reminders() -> None:
     """Wire the steps."""
@@ -124,6 +136,8 @@ def send_reminders() -> None:
     # All that is due has left: a batch whose retries are spent may still be published by a worker's relay.
     published >> SQLCheckOperator(
         task_id="nothing_waits",
+        task_display_name="Nothing waits",
+        doc_md="Every reminder that is due has left for the broker, unless its channel is paused.",
         conn_id="carenotify_db",
         sql=NOTHING_WAITS,
         trigger_rule="none_failed",

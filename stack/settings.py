@@ -123,7 +123,15 @@ def _connections(chosen: Mapping[str, str]) -> dict[str, str]:
         found["AIRFLOW_CONN_PATIENT_API"] = airflow.connection("http", host=patient_api)
     if smtp := chosen.get("CARENOTIFY_SMTP_URL"):
         found["AIRFLOW_CONN_SMTP_DEFAULT"] = _mail_connection(smtp, chosen)
+    if chosen.get("CARENOTIFY_EMAIL_PROVIDERS", "").split(",")[0].strip() == "ses":
+        # No credentials: the variables, files or role that the workers use too are found by AWS' SDK itself.
+        found["AIRFLOW_CONN_AWS_DEFAULT"] = airflow.connection("aws", extra=_aws_place(chosen))
     return found
+
+
+def _aws_place(chosen: Mapping[str, str]) -> dict[str, str]:
+    named = {"region_name": _AWS_REGION, "endpoint_url": "AWS_ENDPOINT_URL"}
+    return {name: chosen[variable] for name, variable in named.items() if variable in chosen}
 
 
 def _mail_connection(url: str, chosen: Mapping[str, str]) -> str:
@@ -131,6 +139,7 @@ def _mail_connection(url: str, chosen: Mapping[str, str]) -> str:
     extra = {
         "disable_ssl": server.scheme != "smtps",
         "disable_tls": server.scheme != "smtp+starttls",
+        "timeout": 10,
         "from_email": chosen.get("CARENOTIFY_EMAIL_FROM"),
     }
     return airflow.connection(

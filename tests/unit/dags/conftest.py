@@ -17,6 +17,7 @@ from tests.conftest import ROOT
 VARIANTS: dict[str, dict[str, str | None]] = {
     "as set": {},
     "nobody to mail": {"CARENOTIFY_ALERT_TO": None},
+    "mail by SES": {"CARENOTIFY_EMAIL_PROVIDERS": "ses,smtp", "CARENOTIFY_EMAIL_FROM": "info@hospital.example"},
     "in New York": {"CARENOTIFY_TIMEZONE": "America/New_York"},
     "an early window": {"CARENOTIFY_SEND_WINDOW": "06:30-08:00", "CARENOTIFY_PUBLISH_LEASE_SECONDS": "200"},
     "a whole day": {"CARENOTIFY_SEND_WINDOW": "00:00-24:00"},

@@ -17,6 +17,7 @@ warnings.simplefilter("ignore")
 
 import pendulum  # noqa: E402
 from airflow.dag_processing.dagbag import DagBag  # noqa: E402
+from airflow.sdk._shared.module_loading import import_string  # noqa: E402
 from airflow.serialization.serialized_objects import DagSerialization  # noqa: E402
 from airflow.timetables.base import TimeRestriction  # noqa: E402
 
@@ -39,6 +40,9 @@ def _dag(dag: Any) -> dict[str, Any]:
         "timetable": type(dag.timetable).__name__,
         "tags": sorted(dag.tags),
         "doc": dag.doc_md,
+        "title": dag.dag_display_name,
+        "deadlines": [_deadline(alert) for alert in dag.deadline or []],
+        "run_timeout_seconds": dag.dagrun_timeout and dag.dagrun_timeout.total_seconds(),
         "zone": str(getattr(timetable, "_timezone", None) or getattr(timetable, "timezone", None)),
         "spring": list(_runs(timetable, "2026-03-27T12:00:00Z", 4)),
         "autumn": list(_runs(timetable, "2026-10-23T12:00:00Z", 4)),
@@ -46,8 +50,21 @@ def _dag(dag: Any) -> dict[str, Any]:
         "catchup": dag.catchup,
         "max_active_runs": dag.max_active_runs,
         "callbacks": [type(callback).__name__ for callback in dag.on_failure_callback or []],
-        "params": {name: param.schema | {"default": param.value} for name, param in dag.params.items()},
+        "params": {
+            name: param.schema | {"default": param.value, "description": param.description}
+            for name, param in dag.params.items()
+        },
         "tasks": {task.task_id: _task(task) for task in dag.tasks},
+    }
+
+
+def _deadline(alert: Any) -> dict[str, Any]:
+    return {
+        "reference": type(alert.reference).__name__,
+        "seconds": alert.interval.total_seconds(),
+        "callback": alert.callback.path,
+        "arguments": alert.callback.kwargs,
+        "callable": callable(import_string(alert.callback.path)),
     }
 
 
@@ -65,6 +82,10 @@ def _runs(timetable: Any, first: str, number: int) -> Iterator[str]:
 def _task(task: Any) -> dict[str, Any]:
     return {
         "mapped": task.is_mapped,
+        "title": task.task_display_name,
+        "doc": task.doc_md,
+        "owner": task.owner,
+        "label": task.map_index_template if task.is_mapped else None,
         "rule": task.trigger_rule,
         "retries": task.retries,
         "retry_seconds": task.retry_delay.total_seconds(),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
+
+from tests.conftest import ROOT
 
 
 @pytest.fixture
@@ -14,7 +17,8 @@ def found(dags: dict[str, Any]) -> Any:
 
 def test_every_dag_file_can_be_imported_without_a_database(dags_by_variant: dict[str, Any]) -> None:
     assert dags_by_variant["as set"]["errors"] == []
-    assert {"ingest_appointments", "send_reminders"} <= dags_by_variant["as set"]["dags"].keys()
+    expected = {"ingest_appointments", "send_reminders", "watch_delivery", "replay_dead_letters"}
+    assert expected <= dags_by_variant["as set"]["dags"].keys()
 
 
 def test_ingesting_runs_every_half_hour_one_at_a_time_without_catching_up(found: dict[str, Any]) -> None:
@@ -37,11 +41,60 @@ def test_a_failed_day_stops_neither_the_load_nor_the_closing_check(found: dict[s
     assert tasks["close_load"]["retries"] == 0
 
 
-def test_failures_are_mailed_once_a_run_when_there_is_somebody_to_mail(dags_by_variant: dict[str, Any]) -> None:
-    for dag in dags_by_variant["as set"]["dags"].values():
-        assert dag["callbacks"] == ["SmtpNotifier"]
-    for dag in dags_by_variant["nobody to mail"]["dags"].values():
-        assert dag["callbacks"] == []
+@pytest.mark.parametrize("variant", ["as set", "nobody to mail", "mail by SES"])
+def test_staff_are_told_once_of_each_run_that_fails_or_is_late(dags_by_variant: dict[str, Any], variant: str) -> None:
+    for name, dag in dags_by_variant[variant]["dags"].items():
+        assert dag["callbacks"] == ["RunFailed"], name
+        (deadline,) = dag["deadlines"]
+        assert deadline["reference"] == "DagRunQueuedAtDeadline", name
+        assert deadline["callback"] == "alert_mails.DeadlineMissed", name
+        assert deadline["callable"], name
+        assert deadline["arguments"]["what_to_do"] in dag["doc"], name
+
+
+def test_each_dag_has_a_deadline_that_leaves_time_to_act(dags: dict[str, Any]) -> None:
+    minutes = {name: dag["deadlines"][0]["seconds"] / 60 for name, dag in dags.items()}
+    assert minutes.pop("ingest_appointments") < 30  # when the next one is due
+    assert minutes.pop("send_reminders") <= 30  # of a window of three hours
+    assert minutes.pop("watch_delivery") <= 5
+    assert all(0 < some <= 60 for some in minutes.values()), minutes
+
+
+def test_every_dag_says_what_it_does_and_when_and_what_to_do_when_it_fails(dags: dict[str, Any]) -> None:
+    for name, dag in dags.items():
+        for said in ("**What it does.**", "**When.**", "**When it fails.**", "**More:**"):
+            assert said in dag["doc"], (name, said)
+        named = re.findall(r"docs/[a-z-]+\.md", dag["doc"])
+        assert named, name
+        assert [one for one in named if not (ROOT / one).is_file()] == [], name
+        assert dag["tags"], name
+        assert dag["title"] not in {name, ""}, name
+
+
+def test_every_task_has_an_owner_a_plain_name_and_a_text(dags: dict[str, Any]) -> None:
+    for dag_id, dag in dags.items():
+        for task_id, task in dag["tasks"].items():
+            assert task["owner"] == "carenotify", (dag_id, task_id)
+            assert task["title"] not in {task_id, ""}, (dag_id, task_id)
+            assert task["doc"], (dag_id, task_id)
+
+
+def test_every_mapped_task_says_what_each_of_its_instances_is(dags: dict[str, Any]) -> None:
+    mapped = {
+        f"{dag_id}.{task_id}": task["label"]
+        for dag_id, dag in dags.items()
+        for task_id, task in dag["tasks"].items()
+        if task["mapped"]
+    }
+    assert mapped.keys() >= {"ingest_appointments.fetch_day", "send_reminders.publish"}
+    # The label stands there from the beginning, and also when the task fails: it needs no value made by it.
+    assert all("task.op_kwargs" in label for label in mapped.values()), mapped
+
+
+def test_every_field_of_a_form_has_a_title_and_a_description(dags: dict[str, Any]) -> None:
+    fields = {(name, field): schema for name, dag in dags.items() for field, schema in dag["params"].items()}
+    assert fields
+    assert [where for where, schema in fields.items() if not (schema.get("title") and schema.get("description"))] == []
 
 
 def test_a_missing_setting_is_an_import_error_that_names_it(dags_by_variant: dict[str, Any]) -> None:

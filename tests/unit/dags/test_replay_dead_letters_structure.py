@@ -33,4 +33,4 @@ def test_the_form_takes_reasons_a_channel_a_limit_and_a_dry_run(found: dict[str,
 def test_its_one_task_is_retried_and_bounded_and_a_failed_run_is_mailed(found: dict[str, Any]) -> None:
     tasks = {name: [task["retries"], task["timeout"]] for name, task in found["tasks"].items()}
     assert tasks == {"replay": [3, 1200.0]}
-    assert found["callbacks"] == ["SmtpNotifier"]
+    assert found["callbacks"] == ["RunFailed"]

@@ -1,0 +1,101 @@
+"""Mail to staff over Airflow's connections: `aws_default` when SES is the first e-mail provider, or `smtp_default`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from email.message import EmailMessage
+from email.utils import format_datetime
+from smtplib import SMTPServerDisconnected
+from typing import Any
+
+from airflow.sdk import BaseNotifier
+
+from carenotify.channels.email.compose import Sender
+from carenotify.config import Settings
+from carenotify.domain.alert_mail import AlertMail
+from carenotify.domain.clock import Clock
+from carenotify.errors import AlertNotSentError
+
+_AUTOMATIC = {"Auto-Submitted": "auto-generated"}  # RFC 3834: no holiday notices, please
+
+
+def mail_notifier(settings: Settings, *, message_id: str, subject: str, html: str) -> BaseNotifier:
+    """Airflow's notifier for one mail to CARENOTIFY_ALERT_TO; subject and html are Jinja templates of its context."""
+    mail: dict[str, Any] = {
+        "to": list(settings.alert_to),
+        "subject": subject,
+        "html_content": html,
+        "custom_headers": {"Message-ID": message_id, **_AUTOMATIC},
+    }
+    if _by_ses(settings):
+        from airflow.providers.amazon.aws.notifications.ses import SesNotifier
+
+        return SesNotifier(mail_from=Sender.parse(settings.required("email_from")).header, **mail)
+    from airflow.providers.smtp.notifications.smtp import SmtpNotifier
+
+    return SmtpNotifier(from_email=_sender_or_the_connections(settings), **mail)
+
+
+def alert_sender(settings: Settings, clock: Clock) -> Callable[[AlertMail], None]:
+    """What hands an alert mail over to CARENOTIFY_ALERT_TO, and raises AlertNotSentError when nobody took it.
+
+    SES puts a Message-ID of its own in the place of ours.
+    """
+    hand_over = _hand_over_to_ses if _by_ses(settings) else _hand_over_to_smtp
+
+    def send(mail: AlertMail) -> None:
+        try:
+            hand_over(_composed(mail, settings, clock))
+        except Exception as error:  # noqa: BLE001 - the hooks raise what their libraries and the network do
+            problem = f"no mail server took the mail ({type(error).__name__})"
+            raise AlertNotSentError(problem, perhaps_taken=perhaps_taken(error)) from None
+
+    return send
+
+
+def perhaps_taken(error: Exception) -> bool:
+    """Whether a mail may have been taken all the same: the connection broke before the server's answer came."""
+    if isinstance(error, SMTPServerDisconnected):
+        return True
+    from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
+
+    return isinstance(error, ConnectionClosedError | ReadTimeoutError)
+
+
+def _by_ses(settings: Settings) -> bool:
+    return settings.email_providers[0] == "ses"
+
+
+def _sender_or_the_connections(settings: Settings) -> str | None:
+    return Sender.parse(settings.email_from).header if settings.email_from else None
+
+
+def _composed(mail: AlertMail, settings: Settings, clock: Clock) -> EmailMessage:
+    message = EmailMessage()
+    if sender := _sender_or_the_connections(settings):
+        message["From"] = sender
+    message["To"] = ", ".join(settings.alert_to)
+    message["Subject"] = mail.subject
+    message["Date"] = format_datetime(clock())
+    message["Message-ID"] = mail.message_id
+    for name, value in _AUTOMATIC.items():
+        message[name] = value
+    message.set_content(mail.text)
+    message.add_alternative(mail.html, subtype="html")
+    return message
+
+
+def _hand_over_to_smtp(message: EmailMessage) -> None:
+    from airflow.providers.smtp.hooks.smtp import SmtpHook
+
+    with SmtpHook() as hook:
+        if "From" not in message:
+            message["From"] = hook.from_email
+        # The hook's own method sends no text beside the HTML.
+        hook._smtp_client.send_message(message)  # noqa: SLF001
+
+
+def _hand_over_to_ses(message: EmailMessage) -> None:
+    from airflow.providers.amazon.aws.hooks.ses import SesHook
+
+    SesHook().get_conn().send_raw_email(RawMessage={"Data": message.as_bytes()})

@@ -1,0 +1,126 @@
+"""What every DAG does when a run of it fails, or is not done in time: a mail to staff at once, and an alert.
+
+The alert is on the page; when no mail server took the mail, `watch_delivery` mails it later.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+from uuid import UUID, uuid4
+
+from airflow.sdk import BaseNotifier, DeadlineAlert, DeadlineReference, SyncCallback
+
+from airflow_mail import mail_notifier, perhaps_taken
+from carenotify.app import App
+from carenotify.domain.alert_mail import message_id_of
+from carenotify.errors import StorageError
+from carenotify.journeys.note_failure import note_deadline_missed, note_mailed, note_run_failed, note_unmailed
+from carenotify.storage.database import Database
+from day_of_run import opened_app
+
+_RUN = "{{ address }}/dags/{{ dag_id }}/runs/{{ run_id | urlencode }}"
+_WHERE = f'<a href="{_RUN}">{_RUN}</a>'
+
+
+def told_of_trouble(*, what_to_do: str, done_within: timedelta) -> dict[str, Any]:
+    """A DAG's `on_failure_callback` and `deadline`: a run is to be done so long after it was queued."""
+    return {
+        "on_failure_callback": [RunFailed(what_to_do=what_to_do)],
+        "deadline": DeadlineAlert(
+            reference=DeadlineReference.DAGRUN_QUEUED_AT,
+            interval=done_within,
+            callback=SyncCallback(DeadlineMissed, kwargs={"what_to_do": what_to_do}),
+        ),
+    }
+
+
+class _RunNotifier(BaseNotifier):
+    """Notes what happened to a run as an alert, and mails it at once: without our database all the same."""
+
+    subject: ClassVar[str]
+    body: ClassVar[str]
+    note: ClassVar[Callable[[Database, str, str, str, datetime], UUID | None]]
+
+    def __init__(self, *, what_to_do: str, context: Any = None) -> None:
+        super().__init__(context)
+        self.what_to_do = what_to_do
+
+    def notify(self, context: Any) -> None:
+        """Tell staff, unless they were told before."""
+        run = self.run_to_tell_of(context)
+        if run is None:
+            return
+        with opened_app("alert_mails") as app:
+            mail_id = self._noted(app, *run)
+            if mail_id is not None and app.settings.alert_to:
+                self._mail(app, mail_id, *run)
+
+    @abstractmethod
+    def run_to_tell_of(self, context: Any) -> tuple[str, str] | None:
+        """The DAG's name and the run's id; None when there is nothing to tell."""
+
+    def _noted(self, app: App, dag_id: str, run_id: str) -> UUID | None:
+        try:
+            return type(self).note(app.database, dag_id, run_id, self.what_to_do, app.clock())
+        except StorageError as error:
+            self.log.warning("The mail goes out without an alert on the page: %s", error)
+            return uuid4()
+
+    def _mail(self, app: App, mail_id: UUID, dag_id: str, run_id: str) -> None:
+        message_id = message_id_of(mail_id, app.settings.email_from)
+        mail = mail_notifier(app.settings, message_id=message_id, subject=self.subject, html=self.body)
+        named = {"dag_id": dag_id, "run_id": run_id, "what_to_do": self.what_to_do}
+        try:
+            mail({**named, "address": app.settings.public_url.rstrip("/")})
+        except Exception as error:
+            if not perhaps_taken(error):
+                self._afterwards(note_unmailed, app.database, mail_id)
+            raise
+        self._afterwards(note_mailed, app.database, mail_id, app.clock())
+
+    def _afterwards(self, done: Callable[..., None], *about: Any) -> None:
+        try:
+            done(*about)
+        except StorageError as error:
+            self.log.warning("What became of the mail could not be noted: %s", error)
+
+
+class RunFailed(_RunNotifier):
+    """For `on_failure_callback`: one mail a run, however many of its tasks failed."""
+
+    # Names only what every such context has and is true: a manual run has no logical date, the task instance that
+    # comes along is the run's last one, which need not be the one that failed, and an exception's text may hold data.
+    subject = "carenotify: {{ dag_id }} failed"
+    body = f"""\
+<p>The run <b>{{{{ run_id | e }}}}</b> of <b>{{{{ dag_id }}}}</b> failed.</p>
+<p>What to do: {{{{ what_to_do | e }}}}</p>
+<p>Which task failed, and why, stands here: {_WHERE}. After mending the cause, clear the failed tasks there: they can \
+be run again without harm.</p>
+"""
+    note = staticmethod(note_run_failed)
+
+    def run_to_tell_of(self, context: Any) -> tuple[str, str]:
+        """The run that failed."""
+        return context["dag"].dag_id, context["run_id"]
+
+
+class DeadlineMissed(_RunNotifier):
+    """For a `DeadlineAlert`'s callback, which knows the run as Airflow's REST API shows it."""
+
+    subject = "carenotify: {{ dag_id }} takes too long"
+    body = f"""\
+<p>The run <b>{{{{ run_id | e }}}}</b> of <b>{{{{ dag_id }}}}</b> is not done in its time, and goes on.</p>
+<p>What to do: see which task it is in, and whether that goes on or waits: {_WHERE}. You are told when it \
+fails. Then: {{{{ what_to_do | e }}}}</p>
+"""
+    note = staticmethod(note_deadline_missed)
+
+    def run_to_tell_of(self, context: Any) -> tuple[str, str] | None:
+        """The run that is late: not one that has failed, which staff were told of, nor one that waits in a backfill."""
+        run = context["dag_run"]
+        if run["state"] == "failed" or run["run_type"] == "backfill":
+            return None
+        return run["dag_id"], run["dag_run_id"]
