@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from carenotify.cli.alerts import alerts
 from carenotify.cli.dead_letters import dead_letters
 from carenotify.cli.delivery import pause, publish_due, resume, send
 from carenotify.cli.keys import keys
@@ -55,5 +56,6 @@ for command in (
     keys,
     dead_letters,
     suppressions,
+    alerts,
 ):
     main.add_command(command)

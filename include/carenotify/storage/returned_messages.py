@@ -85,7 +85,8 @@ FROM letter
 ORDER BY hash
 ON CONFLICT (message_hash) DO UPDATE
 -- Of what is no notification, `attempts` counts how often it came. What was discarded and comes again is open again.
-SET attempts = d.attempts + excluded.attempts, resolved_at = NULL, resolution = NULL, resolved_by = NULL
+SET attempts = d.attempts + excluded.attempts, resolved_at = NULL, resolution = NULL, resolved_by = NULL,
+    alerted_at = CASE WHEN d.resolved_at IS NULL THEN d.alerted_at END  -- it is told anew
 WHERE d.sealed_message IS NOT NULL
 RETURNING COALESCE(resolution, reason)
 """
@@ -98,7 +99,8 @@ FROM unnest(%(ids)s::uuid[], %(hashes)s::bytea[]) AS u (id, hash)
 WHERE NOT EXISTS (SELECT FROM notifications n WHERE n.id = u.id)
 ORDER BY u.hash
 ON CONFLICT (message_hash) DO UPDATE
-SET attempts = d.attempts + 1, resolved_at = NULL, resolution = NULL, resolved_by = NULL
+SET attempts = d.attempts + 1, resolved_at = NULL, resolution = NULL, resolved_by = NULL,
+    alerted_at = CASE WHEN d.resolved_at IS NULL THEN d.alerted_at END
 """
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from carenotify import metrics
 from carenotify.app import App, build_app
 from carenotify.domain.notification import Channel
 from carenotify.errors import CarenotifyError, SettingsError
@@ -23,7 +24,9 @@ from carenotify.worker.channel_worker import ChannelWorker
 from carenotify.worker.health import HealthServer
 from carenotify.worker.periodic import Periodic
 from carenotify.worker.relay_loop import RelayLoop
+from carenotify.worker.scrape import scraper
 from carenotify.worker.valve import Valve
+from carenotify.worker.watchdog import WatchdogLoop
 
 log = logging.getLogger(__name__)
 
@@ -56,8 +59,8 @@ def _channels(_: click.Context, __: click.Parameter, text: str) -> tuple[Channel
 @click.option(
     "--channels", default="all", show_default=True, callback=_channels, help="sms, email, or all; with commas."
 )
-@click.option("--health-host", default="127.0.0.1", show_default=True, help="Where /health and /ready listen.")
-@click.option("--health-port", default=0, show_default="a free one", help="Port of /health and /ready.")
+@click.option("--health-host", default="127.0.0.1", show_default=True, help="Where /health, /ready and /metrics listen.")
+@click.option("--health-port", default=0, show_default="a free one", help="Port of /health, /ready and /metrics.")
 @click.option(
     "--urgent", is_flag=True, help="Take urgent messages only, before all other workers; no bulk stands in their way."
 )
@@ -66,19 +69,26 @@ def main(channels: tuple[Channel, ...], health_host: str, health_port: int, *, u
     configure_logging()
     threading.excepthook = end_with_thread
     try:
+        metrics.begin()
         app = build_app(application="carenotify-worker")
         workers = [_channel_worker(app, channel, urgent=urgent) for channel in channels]
         loops = _loops(app, workers, relay=relay, look_up=not urgent)
-        _run(app, workers, loops, health_host=health_host, health_port=health_port)
+        scrape = scraper(app, workers, relay=relay)
+        _run(app, workers, loops, scrape, health_host=health_host, health_port=health_port)
     except CarenotifyError as error:
         sys.exit(f"carenotify.worker cannot start: {error}")
 
 
 def _health_server(
-    host: str, port: int, *, ready: Callable[[], bool], state: Callable[[], dict[str, Any]]
+    host: str,
+    port: int,
+    *,
+    ready: Callable[[], bool],
+    state: Callable[[], dict[str, Any]],
+    scrape: Callable[[str], metrics.Exposition],
 ) -> HealthServer:
     try:
-        return HealthServer(host=host, port=port, ready=ready, state=state)
+        return HealthServer(host=host, port=port, ready=ready, state=state, scrape=scrape)
     except OSError as error:
         raise SettingsError(f"--health-port {port}: cannot listen on {host}: {error.strerror}") from error
 
@@ -117,6 +127,7 @@ def _loops(app: App, workers: Sequence[ChannelWorker], *, relay: bool, look_up: 
         loops.extend(_receipt_loops(app))
     if relay and app.settings.patient_api_url is not None:
         loops.append(Periodic("contacts", app.contact_completer.complete, interval_seconds=_CONTACT_SECONDS))
+    loops.append(WatchdogLoop(app.watchdog, app.settings))
     return loops
 
 
@@ -152,7 +163,13 @@ def _standings(app: App, channels: Sequence[Channel]) -> list[Standing]:
 
 
 def _run(
-    app: App, workers: Sequence[ChannelWorker], loops: Sequence[Periodic], *, health_host: str, health_port: int
+    app: App,
+    workers: Sequence[ChannelWorker],
+    loops: Sequence[Periodic],
+    scrape: Callable[[str], metrics.Exposition],
+    *,
+    health_host: str,
+    health_port: int,
 ) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -166,7 +183,7 @@ def _run(
         channels = {worker.channel.value: dict(worker.counts) for worker in workers}
         return {"channels": channels, "providers": _standings(app, [worker.channel for worker in workers])}
 
-    health = _health_server(health_host, health_port, ready=ready, state=state)
+    health = _health_server(health_host, health_port, ready=ready, state=state, scrape=scrape)
     health.start()
     for worker in workers:
         worker.start()

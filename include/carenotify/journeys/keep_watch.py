@@ -1,0 +1,172 @@
+"""The watchdog: notices from outside Airflow that Airflow does not do its part, and says so by itself.
+
+Any number of processes may keep watch: what they find is raised once, and mailed by one of them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from uuid import NAMESPACE_URL, uuid5
+
+from carenotify.config import Settings
+from carenotify.domain.alert import Alert, AlertKind, NewAlert
+from carenotify.domain.alert_mail import message_id_of
+from carenotify.domain.clock import Clock
+from carenotify.domain.window import day_bounds, local_day
+from carenotify.errors import AlertNotSentError, DatabaseUnavailableError
+from carenotify.journeys.find_states import States
+from carenotify.journeys.mail_alerts import AlertMailer, Send
+from carenotify.journeys.watch_delivery import DeliveryWatch
+from carenotify.journeys.word_alerts import word_alerts
+from carenotify.storage import alerts, failures, heartbeats, reminder_plans, watched
+from carenotify.storage.database import Database, Transaction
+
+log = logging.getLogger(__name__)
+
+# A worker sends at the same time, so nothing here waits long for a connection.
+_CONNECTION_SECONDS = 5.0
+# After a start of the whole system, loads come with the next half hour.
+_FIRST_LOAD_WITHIN = timedelta(minutes=45)
+_AWAY_FOR = timedelta(minutes=5)
+# How far back a day without a plan is still a matter.
+_DAYS_BACK = timedelta(days=60)
+
+
+@dataclass(slots=True)
+class Watchdog:
+    """Keeps watch for as long as its process runs; what was before, it gives time to."""
+
+    database: Database
+    settings: Settings
+    clock: Clock
+    watch: DeliveryWatch
+    mailer: AlertMailer
+    send: Send
+    _began: datetime = field(init=False)
+    _away_since: datetime | None = field(init=False, default=None)
+    _away_told: bool = field(init=False, default=False)
+
+    def __post_init__(self) -> None:
+        self._began = self.clock()
+
+    def look(self) -> None:
+        """Raise what is new, end what is over, and mail it. While the DAG is silent, do its work as well.
+
+        Raises StorageError when the database refuses something; one that is away is noted, and mailed in the end.
+        """
+        try:
+            silent = self._raise_and_resolve()
+            if silent:
+                self.watch.find()
+            self._away_since, self._away_told = None, False
+            self.mailer.mail(self.send, kinds=None if silent else list(self._finders))
+        except DatabaseUnavailableError:
+            self._note_away()
+        except AlertNotSentError as error:
+            log.warning("alerts could not be mailed, and wait: %s", error)
+
+    # --- what there is to notice -------------------------------------------------------------
+
+    @property
+    def _finders(self) -> Mapping[AlertKind, Callable[[Transaction, datetime], States]]:
+        return {
+            AlertKind.NO_PLAN: self._unplanned,
+            AlertKind.NOTHING_INGESTED: self._nothing_ingested,
+            AlertKind.WATCHER_SILENT: self._watcher_silent,
+        }
+
+    def _raise_and_resolve(self) -> bool:
+        """Whether the DAG is silent, and was given its time."""
+        now = self.clock()
+        with self.database.transaction(timeout_seconds=_CONNECTION_SECONDS) as transaction:
+            failures.take_turn(transaction)
+            found = {kind: find(transaction, now) for kind, find in self._finders.items()}
+            for kind, states in found.items():
+                alerts.raise_alerts(transaction, states.all, now=now)
+                alerts.resolve(transaction, kind, except_keys=states.lasting, now=now)
+        return bool(found[AlertKind.WATCHER_SILENT].all)
+
+    def _unplanned(self, transaction: Transaction, now: datetime) -> States:
+        last = reminder_plans.last_planned_day(transaction)
+        today = local_day(now, self.settings.timezone)
+        new = [
+            NewAlert(AlertKind.NO_PLAN, day.isoformat(), _key(day), details={"day": day.isoformat()})
+            for day in self._days_to_plan(today, now, known=last is not None)
+            if reminder_plans.planned_at(transaction, day) is None
+        ]
+        first = today - _DAYS_BACK if last is None else max(last + timedelta(days=1), today - _DAYS_BACK)
+        return States(new, [_key(first + timedelta(days=ahead)) for ahead in range((today - first).days + 1)])
+
+    def _days_to_plan(self, today: date, now: datetime, *, known: bool) -> Iterator[date]:
+        """Days whose plan should be there by now: today, and yesterday when its time came after midnight only.
+
+        A window that was over before anybody could plan (`known`: somebody ever did) is nobody's fault.
+        """
+        grace = timedelta(minutes=self.settings.alert_plan_grace_minutes)
+        for day in (today - timedelta(days=1), today):
+            opens, closes = self.settings.send_window.bounds(day, self.settings.timezone)
+            of_today = opens + grace >= day_bounds(today, self.settings.timezone)[0]
+            could_be = opens < closes and (known or self._began < closes)
+            if of_today and could_be and now >= max(opens, self._began) + grace:
+                yield day
+
+    def _nothing_ingested(self, transaction: Transaction, now: datetime) -> States:
+        """Where appointments come by events alone, there is nothing to miss."""
+        patience = timedelta(hours=self.settings.alert_ingest_silence_hours)
+        last = watched.last_loaded(transaction)
+        if last is None and self.settings.patient_api_url is None:
+            return States([], [])
+        silent = now - (last or self._began) >= patience
+        return self._silence(
+            AlertKind.NOTHING_INGESTED,
+            last,
+            silent=silent,
+            given_time=now - self._began >= min(patience, _FIRST_LOAD_WITHIN),
+        )
+
+    def _watcher_silent(self, transaction: Transaction, now: datetime) -> States:
+        patience = timedelta(minutes=self.settings.alert_watch_silence_minutes)
+        last = heartbeats.last_beat(transaction, heartbeats.WATCH_DELIVERY)
+        return self._silence(
+            AlertKind.WATCHER_SILENT,
+            last,
+            silent=last is None or now - last >= patience,
+            given_time=now - self._began >= patience,
+        )
+
+    def _silence(self, kind: AlertKind, last: datetime | None, *, silent: bool, given_time: bool) -> States:
+        """One that another process has raised goes on, although this one has just begun."""
+        if not silent:
+            return States([], [])
+        since = None if last is None else last.isoformat()
+        new = NewAlert(kind, "never" if last is None else "silent", kind.value, details={"since": since})
+        return States([new] if given_time else [], [kind.value])
+
+    # --- without a database ------------------------------------------------------------------
+
+    def _note_away(self) -> None:
+        """Mail it once an outage, when it lasts; every process of that hour under the same Message-ID."""
+        now = self.clock()
+        if self._away_since is None:
+            self._away_since = now
+        if self._away_told or not self.settings.alert_to or now - self._away_since < _AWAY_FOR:
+            return
+        hour = self._away_since.replace(minute=0, second=0, microsecond=0)
+        mail_id = uuid5(NAMESPACE_URL, f"{self.settings.public_url}/carenotify/database_away/{hour.isoformat()}")
+        details = {"since": self._away_since.isoformat()}
+        alert = Alert(0, AlertKind.DATABASE_AWAY, "away", None, 1, details, self._away_since, None, None)
+        message_id = message_id_of(mail_id, self.settings.email_from)
+        try:
+            self.send(word_alerts([alert], message_id=message_id, settings=self.settings))
+        except AlertNotSentError as error:
+            log.warning("nobody could be mailed that the database is away: %s", error)
+            self._away_told = error.perhaps_taken
+        else:
+            self._away_told = True
+
+
+def _key(day: date) -> str:
+    return f"{AlertKind.NO_PLAN}:{day.isoformat()}"

@@ -1,0 +1,43 @@
+"""The watchdog's rounds, in a process that runs whatever becomes of Airflow."""
+
+from __future__ import annotations
+
+import logging
+
+from carenotify.config import Settings
+from carenotify.journeys.keep_watch import Watchdog
+from carenotify.logs import place_of
+from carenotify.worker.periodic import Periodic
+
+log = logging.getLogger(__name__)
+
+_INTERVAL_SECONDS = 30.0
+
+
+class WatchdogLoop(Periodic):
+    """Looks every half minute, and more often only where something is to be noticed within a minute.
+
+    It must not hurt what it watches over, so nothing that goes wrong in it ends the process.
+    """
+
+    def __init__(self, watchdog: Watchdog, settings: Settings) -> None:
+        super().__init__("watchdog", watchdog.look, interval_seconds=_interval_seconds(settings))
+        self._told_anybody = bool(settings.alert_to)
+
+    def start(self) -> None:
+        """Begin, in the background; say so when nobody would be told."""
+        if not self._told_anybody:
+            log.warning("CARENOTIFY_ALERT_TO is not set: staff are not mailed when something fails")
+        super().start()
+
+    def round(self) -> None:
+        """Act once, now."""
+        try:
+            super().round()
+        except Exception as error:  # noqa: BLE001 - a bug here must not stop what delivers
+            log.error("the watchdog goes on with its next round after a %s", place_of(error))  # noqa: TRY400 - its text may be personal
+
+
+def _interval_seconds(settings: Settings) -> float:
+    patience = 60 * min(settings.alert_plan_grace_minutes, settings.alert_watch_silence_minutes)
+    return min(_INTERVAL_SECONDS, patience / 2, 3600 * settings.alert_ingest_silence_hours / 2)
