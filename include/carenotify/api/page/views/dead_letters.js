@@ -1,0 +1,199 @@
+// Messages that nobody delivered: why, and send them once more or put them away.
+
+import { html, useEffect, useState } from "../vendor/htm-preact.js";
+import { change, get } from "../api.js";
+import {
+  REASON_NAMES, isSendable, outcomeOf, reasonAdvice, reasonMeaning, reasonTitle, refusalWord, resolutionWord,
+} from "../letters.js";
+import { useLoad } from "../live.js";
+import { Answer, Badge, Button, Card, Channel, Dialog, Empty, Field, Heading, Pager, Table, Time, may } from "../parts.js";
+import { address } from "../route.js";
+import { CHANNELS, channelWord, count, kindWord, whole } from "../words.js";
+
+const PAGE = 50;
+
+export default function DeadLetters({ me, overview, argument, navigate, announce, refresh }) {
+  const wanted = argument.params;
+  const { resolved, reason, channel, cursor } = wanted;
+  const open = overview?.dead_letters_open ?? null;
+  const query = { resolved: resolved ? "true" : null, reason, channel, cursor, limit: PAGE };
+  const page = useLoad((signal) => get("dead-letters", query, { signal }), [resolved, reason, channel, cursor, open]);
+  const groups = useLoad((signal) => get("dead-letters/reasons", {}, { signal }), [open]);
+  const [act, setAct] = useState(null); // what is being confirmed
+  const [outcome, setOutcome] = useState(null);
+  const selection = useSelection(page.data, resolved);
+
+  const filter = (params) => navigate(address("dead-letters", { params: { ...wanted, cursor: null, ...params } }));
+  const done = (text) => {
+    setOutcome(text);
+    announce(text, "good");
+    selection.clear();
+    page.reload();
+    groups.reload();
+    refresh();
+  };
+  const shared = { mayAct: may(me, "dead-letters:write"), onAct: setAct, wanted, filter };
+  return html`
+    <${Heading} title="Dead letters" note="Messages that no attempt delivered, and that wait for somebody to decide." />
+    ${outcome && html`<p class="notice good">${outcome}</p>`}
+    <${Answer} of=${groups}>${({ reasons }) => html`<${Groups} reasons=${reasons} ...${shared} />`}<//>
+    <${Card} title=${resolved ? "Settled" : "Open"}>
+      <${Filters} wanted=${wanted} filter=${filter} />
+      <${Answer} of=${page}>${(data) => html`
+        ${shared.mayAct && !resolved && data.dead_letters.length > 0 && html`<${Chosen} letters=${data.dead_letters} selection=${selection} onAct=${setAct} />`}
+        <${Letters} letters=${data.dead_letters} resolved=${resolved} selection=${shared.mayAct && !resolved ? selection : null} wanted=${wanted} />
+        <${Pager} label="Pages of dead letters"
+          newest=${cursor ? address("dead-letters", { params: { ...wanted, cursor: null } }) : null}
+          next=${data.cursor ? address("dead-letters", { params: { ...wanted, cursor: data.cursor } }) : null} />`}<//>
+    <//>
+    ${act && html`<${Confirm} act=${act} onDone=${done} onClose=${() => setAct(null)} />`}`;
+}
+
+/** Which rows are ticked, by id; what is no longer on the page is forgotten. */
+function useSelection(page, resolved) {
+  const [ids, setIds] = useState(new Set());
+  useEffect(() => {
+    const there = new Set(page?.dead_letters.map((letter) => letter.id));
+    setIds((before) => new Set([...before].filter((id) => there.has(id))));
+  }, [page, resolved]);
+  const put = (id, isIn) => setIds((before) => {
+    const after = new Set(before);
+    if (isIn) after.add(id);
+    else after.delete(id);
+    return after;
+  });
+  return { ids, put, all: (letters) => setIds(new Set(letters.map((letter) => letter.id))), clear: () => setIds(new Set()) };
+}
+
+/** The open ones by reason: what happened, what to do, and all of a reason at once. */
+function Groups({ reasons, mayAct, onAct, wanted, filter }) {
+  if (reasons.length === 0) {
+    return html`<${Card} title="By reason"><${Empty} title="None is open">Every message has reached somebody, or somebody has decided about it.<//><//>`;
+  }
+  return html`<${Card} title="By reason" note=${`${count(sum(reasons), "open dead letter")}`}>
+    <ul class="piles">
+      ${reasons.map(({ reason, open, oldest_at }) => html`<li key=${reason}>
+        <p class="size">${whole(open)}</p>
+        <div>
+          <h3>${reasonTitle(reason)} <span class="note">oldest from <${Time} at=${oldest_at} /></span></h3>
+          <p>${reasonMeaning(reason)}</p>
+          <p class="note">${reasonAdvice(reason)}</p>
+        </div>
+        <div class="actions">
+          <${Button} tone="quiet" aria-pressed=${wanted.reason === reason ? "true" : "false"}
+            onClick=${() => filter({ reason: wanted.reason === reason ? null : reason, resolved: null })}>
+            ${wanted.reason === reason ? "Show all" : "Show"}<span class="unseen"> of ${reasonTitle(reason)}</span><//>
+          ${mayAct && isSendable(reason) && html`<${Button} onClick=${() => onAct({ kind: "reason", reason, number: open })}>
+            Send all again<span class="unseen">: ${reasonTitle(reason)}</span><//>`}
+        </div>
+      </li>`)}
+    </ul>
+  <//>`;
+}
+
+function Filters({ wanted, filter }) {
+  const reasons = [["", "Every reason"], ...REASON_NAMES.map((reason) => [reason, reasonTitle(reason)])];
+  const channels = [["", "Every channel"], ...CHANNELS.map((channel) => [channel, channelWord(channel)])];
+  const states = [["", "Open"], ["yes", "Settled"]];
+  return html`<div class="sieve" role="search" aria-label="Dead letters">
+    <${Field} label="Reason" options=${reasons} value=${wanted.reason ?? ""} onInput=${(reason) => filter({ reason })} />
+    <${Field} label="Channel" options=${channels} value=${wanted.channel ?? ""} onInput=${(channel) => filter({ channel })} />
+    <${Field} label="Show" options=${states} value=${wanted.resolved ?? ""} onInput=${(resolved) => filter({ resolved })} />
+  </div>`;
+}
+
+function Chosen({ letters, selection, onAct }) {
+  const chosen = letters.filter((letter) => selection.ids.has(letter.id));
+  const sendable = chosen.filter((letter) => letter.refusal === null);
+  const isAll = chosen.length === letters.length;
+  return html`<div class="chosen" role="group" aria-label="Chosen dead letters">
+    <label><input type="checkbox" checked=${isAll} indeterminate=${chosen.length > 0 && !isAll}
+      onChange=${() => (isAll ? selection.clear() : selection.all(letters))} /> All ${whole(letters.length)} on this page</label>
+    <p class="note" aria-live="polite">${chosen.length > 0 && `${count(chosen.length, "chosen", "chosen")}, ${sendable.length} can be sent again`}</p>
+    <div class="actions">
+      <${Button} tone="primary" disabled=${sendable.length === 0} onClick=${() => onAct({ kind: "replay", chosen })}>Send again<//>
+      <${Button} tone="danger" disabled=${chosen.length === 0} onClick=${() => onAct({ kind: "discard", chosen })}>Discard<//>
+    </div>
+  </div>`;
+}
+
+function Letters({ letters, resolved, selection, wanted }) {
+  const isNarrow = wanted.reason || wanted.channel || wanted.cursor;
+  const empty = resolved ? "None has been settled yet." : "None is open.";
+  const columns = [
+    { title: "Reason", cell: (letter) => html`<${Reason} letter=${letter} selection=${selection} />` },
+    { title: "Message", cell: (letter) => html`<${Message} letter=${letter} />` },
+    { title: "Given up", cell: (letter) => html`<${Time} at=${letter.created_at} />` },
+    { title: "Attempts", number: true, cell: (letter) => letter.attempts },
+    { title: "Last answer", cell: (letter) => (letter.code ? html`<code>${letter.code}</code>` : "–") },
+    resolved
+      ? { title: "Settled", cell: (letter) => html`<${Settled} letter=${letter} />` }
+      : { title: "Can be sent again", cell: (letter) => html`<${Sendable} letter=${letter} />` },
+  ];
+  return html`<${Table} caption=${resolved ? "Settled dead letters, newest first" : "Open dead letters, newest first"}
+    columns=${columns} rows=${letters} rowKey=${(letter) => letter.id} empty=${isNarrow ? "None matches what you chose above." : empty} />`;
+}
+
+function Reason({ letter, selection }) {
+  const title = reasonTitle(letter.reason);
+  if (selection === null) return title;
+  const onChange = (event) => selection.put(letter.id, event.target.checked);
+  return html`<label class="choice"><input type="checkbox" checked=${selection.ids.has(letter.id)} onChange=${onChange} />
+    <span>${title}<span class="unseen">, dead letter ${letter.id}</span></span></label>`;
+}
+
+function Message({ letter }) {
+  if (letter.kind === null) return html`<span class="note">no message of ours${letter.queue ? html`, on <code>${letter.queue}</code>` : ""}</span>`;
+  return html`<a href=${address("messages", { id: letter.notification_id })}>${kindWord(letter.kind)}</a> by <${Channel} channel=${letter.channel} />`;
+}
+
+function Sendable({ letter }) {
+  const word = letter.refusal === null ? html`<${Badge} tone="good">Yes<//>` : html`<${Badge}>No<//> <span>${refusalWord(letter.refusal)}</span>`;
+  return html`${word}${letter.possible_duplicate && html` <${Badge} tone="warn">The provider may have it<//>`}`;
+}
+
+const Settled = ({ letter }) => html`${resolutionWord(letter.resolution)}${letter.resolved_by && ` by ${actor(letter.resolved_by)}`}, <${Time} at=${letter.resolved_at} />`;
+
+function Confirm({ act, onDone, onClose }) {
+  const { title, confirm, tone, body, run } = ACTS[act.kind](act);
+  return html`<${Dialog} title=${title} confirm=${confirm} tone=${tone} onClose=${onClose} onConfirm=${async () => onDone(await run())}>${body}<//>`;
+}
+
+const ONCE_MORE = "Each is due at once, with all of its attempts ahead of it, and goes out once, however many people press this.";
+
+const ACTS = {
+  replay: ({ chosen }) => {
+    const sendable = chosen.filter((letter) => letter.refusal === null);
+    const left = chosen.length - sendable.length;
+    const twice = sendable.filter((letter) => letter.possible_duplicate).length;
+    return {
+      title: `Send ${count(sendable.length, "message")} again?`,
+      confirm: "Send again",
+      tone: "primary",
+      body: html`<p>${ONCE_MORE}</p>
+        ${left > 0 && html`<p>${count(left, "other", "others")} that you chose cannot be sent again and will stay open.</p>`}
+        ${twice > 0 && html`<p class="notice warn">Of ${count(twice, "one")} the provider may have the message already: the patient may get it twice.</p>`}`,
+      run: async () => outcomeOf(await change("POST", "dead-letters/replay", { ids: sendable.map((letter) => letter.id) })),
+    };
+  },
+  reason: ({ reason, number }) => ({
+    title: `Send all ${whole(number)} of “${reasonTitle(reason)}” again?`,
+    confirm: "Send all again",
+    tone: "primary",
+    body: html`<p>${ONCE_MORE}</p><p>Those whose time is over, whose appointment has changed, or whose patient was told otherwise are left out and stay open.</p>`,
+    run: async () => outcomeOf(await change("POST", "dead-letters/replay", { reasons: [reason], channel: null, most: null })),
+  }),
+  discard: ({ chosen }) => ({
+    title: `Discard ${count(chosen.length, "dead letter")}?`,
+    confirm: "Discard",
+    tone: "danger",
+    body: html`<p>Nothing is sent: ${chosen.length === 1 ? "the patient is" : "the patients are"} not told by this system. It cannot be undone; they stay in the list of the settled ones, with your name.</p>`,
+    run: async () => {
+      await change("POST", "dead-letters/discard", { ids: chosen.map((letter) => letter.id) });
+      return `${chosen.length} discarded; nothing was sent.`;
+    },
+  }),
+};
+
+const sum = (reasons) => reasons.reduce((total, { open }) => total + open, 0);
+const actor = (name) => name.replace(/^(person|key|command):/, "");
