@@ -12,6 +12,11 @@ from carenotify.app import App
 from carenotify.storage import audit_log
 from carenotify.storage.database import Transaction
 
+
+def _failures(status: str, reason: str, code: str, *, told: str, patients: int) -> dict[str, Any]:
+    return {"status": status, "reason": reason, "code": code, "told": told, "patients": patients}
+
+
 # kind, subject, channel, count, details, minutes ago, over after minutes (None: goes on), mailed after minutes (None:
 # waits).
 _ALERTS: tuple[tuple[str, str, str | None, int, dict[str, Any], int, int | None, int | None], ...] = (
@@ -21,19 +26,55 @@ _ALERTS: tuple[tuple[str, str, str | None, int, dict[str, Any], int, int | None,
     ("task_failed", "send_reminders/scheduled__2026-11-23", None, 1, {"dag_id": "send_reminders"}, 1440, None, 1),
     ("deadline_missed", "ingest_appointments", None, 1, {"dag_id": "ingest_appointments"}, 1300, None, 1),
     ("load_held", "scheduled__2026-11-24T05", None, 1, {"changes": 612}, 240, None, 2),
-    ("broker_gave_up", "returned_by_broker", "sms", 1, {"code": "delivery_limit"}, 70, None, 2),
-    ("delivery_failed", "failed/carrier/30003", "sms", 4, {"status": "failed", "code": "30003"}, 60, None, 2),
+    (
+        "broker_gave_up",
+        "sms.low not_an_envelope rejected",
+        None,
+        1,
+        {"reason": "not_an_envelope", "code": "rejected", "queue": "sms.low"},
+        70,
+        None,
+        2,
+    ),
+    (
+        "delivery_failed",
+        "sms failed carrier 30003",
+        "sms",
+        4,
+        _failures("failed", "carrier", "30003", told="nobody", patients=4),
+        60,
+        None,
+        2,
+    ),
     ("sending_stalled", "sms.low", "sms", 31, {}, 45, 20, 2),
-    ("delivery_failed", "failed/retries_spent/503", "sms", 9, {"status": "failed", "code": "503"}, 30, None, 2),
-    ("provider_down", "smtp", "email", 1, {"code": "421"}, 20, None, 2),
-    ("delivery_failed", "bounced/bounced/550", "email", 2, {"status": "bounced", "code": "550"}, 10, None, 2),
+    (
+        "delivery_failed",
+        "sms failed retries_spent 503",
+        "sms",
+        9,
+        _failures("failed", "retries_spent", "503", told="otherwise", patients=9),
+        30,
+        None,
+        2,
+    ),
+    ("provider_down", "smtp", "email", 1, {"provider": "smtp", "code": "421"}, 20, None, 2),
+    (
+        "delivery_failed",
+        "email bounced bounced 550",
+        "email",
+        2,
+        _failures("bounced", "bounced", "550", told="under_way", patients=2),
+        10,
+        None,
+        2,
+    ),
     ("paused_in_window", "email", "email", 1, {}, 3, None, None),
     (
         "delivery_failed",
-        "failed/address_rejected/21211",
+        "sms failed address_rejected 21211",
         "sms",
         3,
-        {"status": "failed", "code": "21211"},
+        _failures("failed", "address_rejected", "21211", told="nobody", patients=3),
         1,
         None,
         None,
@@ -45,6 +86,7 @@ def play_troubles(transaction: Transaction, app: App, *, day: date, opens: datet
     """Insert them, with what the broker gave up and who did what."""
     now = app.clock()
     _raise_alerts(transaction, now)
+    _name_samples(transaction)
     _give_up_messages(transaction, app, now)
     _load(transaction, day, opens)
     transaction.execute("INSERT INTO pauses VALUES ('email', %s, 'person:op')", (now - timedelta(minutes=3),))
@@ -57,7 +99,7 @@ def play_troubles(transaction: Transaction, app: App, *, day: date, opens: datet
     transaction.execute(
         "INSERT INTO reminder_plans (day, planned_at, patient_days, planned)"
         " SELECT %(day)s, %(opens)s, count(DISTINCT patient_id), count(*)"
-        " FROM notifications WHERE created_at = %(opens)s",
+        " FROM notifications WHERE created_at = %(opens)s ON CONFLICT DO NOTHING",
         {"day": day, "opens": opens},
     )
     for minutes, action, subject in ((90, "pause", "sms"), (80, "resume", "sms"), (3, "pause", "email")):
@@ -83,6 +125,17 @@ def _raise_alerts(transaction: Transaction, now: datetime) -> None:
                 None if mailed is None else raised + timedelta(minutes=mailed),
             ),
         )
+
+
+def _name_samples(transaction: Transaction) -> None:
+    """The first messages of each group of failures."""
+    transaction.execute("""
+        UPDATE alerts a SET details = a.details || jsonb_build_object('samples', (
+            SELECT to_jsonb((array_agg(n.id ORDER BY n.id))[1:5]) FROM notifications n
+            WHERE n.status = a.details ->> 'status' AND n.reason = a.details ->> 'reason' AND n.channel = a.channel
+              AND n.error_code = a.details ->> 'code'))
+        WHERE a.kind = 'delivery_failed'
+    """)
 
 
 def _give_up_messages(transaction: Transaction, app: App, now: datetime) -> None:
