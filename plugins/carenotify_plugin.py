@@ -84,10 +84,18 @@ class CarenotifyPlugin(AirflowPlugin):
     fastapi_apps = [{"app": MountedApp(), "url_prefix": MOUNT, "name": "carenotify"}]  # noqa: RUF012
     external_views = [  # noqa: RUF012
         {
+            "name": "Notifications",
+            "href": f"{_BASE_PATH}{MOUNT}/page",
+            "icon": f"{_BASE_PATH}{MOUNT}/page/icon.svg",
+            "destination": "nav",
+            "url_route": "notifications",
+            "nav_top_level": True,
+        },
+        {
             "name": "Data docs",
             "href": f"{_BASE_PATH}{MOUNT}/v1/data-docs/",
             "destination": "nav",
             "url_route": "data-docs",
             "nav_top_level": True,
-        }
+        },
     ]

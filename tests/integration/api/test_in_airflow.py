@@ -13,11 +13,13 @@ from pathlib import Path
 
 import pytest
 import requests
+from playwright.sync_api import sync_playwright
 
 from carenotify.app import build_app
 from carenotify.domain.access import ALL_SCOPES
 from carenotify.journeys.issue_key import issue_key
 from carenotify.quality.data_docs import site
+from tests.integration.page.browser import chromium
 from tests.integration.ward import make_settings, wait_for
 
 ROOT = Path(__file__).parents[3]
@@ -186,3 +188,17 @@ def test_the_data_docs_are_in_airflows_navigation(address: str, ours: str) -> No
     (plugin,) = [plugin for plugin in plugins if plugin["name"] == "carenotify"]
     (view,) = [view for view in plugin["external_views"] if view["name"] == "Data docs"]
     assert address + view["href"] == f"{ours}/data-docs/"
+
+
+def test_the_page_is_in_airflows_navigation_and_shows_who_logged_in_by_the_form(address: str) -> None:
+    with sync_playwright() as playwright, chromium(playwright) as chrome:
+        window = chrome.new_page()
+        window.goto(f"{address}/auth/login/")
+        window.locator("#username").fill("Op")
+        window.locator("#password").fill(PASSWORD)
+        window.locator("#password").press("Enter")
+        window.get_by_role("link", name="Notifications").click()
+        page = window.frame_locator("iframe")
+        page.get_by_role("link", name="Send").wait_for()
+        assert "Op" in page.locator(".who").inner_text()
+        assert page.get_by_role("heading", level=1).inner_text() != ""

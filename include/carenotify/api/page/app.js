@@ -80,7 +80,7 @@ function View({ tab, shared }) {
   }, []);
   useArrival(component !== null, tab.title);
   if (error || missing) return html`<${Broken} onRetry=${missing ? () => window.location.reload() : retry} />`;
-  if (component === null) return html`<p class="waiting" role="status">Opening…</p>`;
+  if (component === null) return html`<p class="looking" role="status">Opening…</p>`;
   return html`<${component} ...${shared} />`;
 }
 

@@ -1,15 +1,17 @@
-// The send window as stacked bars: what was delivered, sent and failed in each step of some minutes.
+// The send window in steps of some minutes: what was sent and what failed, stacked, and before it what was confirmed.
+// A message counts when it is sent and once more when its receipt comes, so these two are not added up.
 
 import { html, useEffect, useRef, useState } from "./vendor/htm-preact.js";
 import { show } from "./times.js";
 import { whole } from "./words.js";
 
 const MINUTE_MS = 60_000;
-const HEIGHT = 190;
+const HEIGHT = 220;
 const EDGE = { top: 20, right: 8, bottom: 22, left: 38 };
 const NARROWEST_BAR = 5;
+const WORD_ROOM = 70;
 const MERGED = [1, 2, 3, 6, 12, 24];
-const SERIES = ["delivered", "sent", "failed"]; // from the ground up
+const SERIES = ["sent", "delivered", "failed"];
 
 /** `timeline` and `day_window` as in the overview; `now` in milliseconds. */
 export function WindowChart({ timeline, dayWindow, now }) {
@@ -28,7 +30,7 @@ export function WindowChart({ timeline, dayWindow, now }) {
 
 const Legend = ({ of, when }) => html`<p class="legend">
   ${SERIES.map((name) => html`<span><i class=${`swatch ${name}`}></i>${name} <b class="number">${whole(of[name])}</b></span>`)}
-  <span class="note">${when ?? "in all"}</span>
+  <span class="note">${when ?? "in all; a receipt counts when it comes"}</span>
 </p>`;
 
 function Drawing({ steps, span, width, dayWindow, now, words, setPointed }) {
@@ -40,22 +42,19 @@ function Drawing({ steps, span, width, dayWindow, now, words, setPointed }) {
     ${hours(span, width).map((instant) => html`<text class="axis middle" x=${x(instant)} y=${HEIGHT - 6}>${show(instant, "time")}</text>`)}
     <${Shade} from=${span.from} to=${Date.parse(dayWindow.opens_at)} x=${x} /><${Shade} from=${Date.parse(dayWindow.closes_at)} to=${span.to} x=${x} />
     ${steps.map((step) => html`<${Bar} ...${{ step, x, y, setPointed }} />`)}
-    <${Mark} at=${Date.parse(dayWindow.opens_at)} word="opens" ...${{ x, span }} />
-    <${Mark} at=${Date.parse(dayWindow.closes_at)} word="closes" ...${{ x, span }} />
-    <${Mark} at=${now} word="now" ...${{ x, span }} />
+    ${marksOf(dayWindow, now, span, x).map((mark) => html`<${Mark} key=${mark.name} ...${mark} left=${x(mark.at)} />`)}
   </svg>`;
 }
 
 function Bar({ step, x, y, setPointed }) {
-  const [left, right] = [x(step.at), x(step.until)];
-  const thick = Math.max(1, right - left - (right - left > 8 ? 2 : 1));
-  let below = 0;
+  const [left, room] = [x(step.at), x(step.until) - x(step.at)];
+  const thick = Math.max(1, room - (room > 8 ? 2 : 1));
+  const inner = thick > 6 ? thick * 0.25 : 0;
+  const fill = (name, from, to, inset = 0) =>
+    to > from && html`<rect class=${`fill ${name}`} x=${left + inset} width=${thick - 2 * inset} y=${y(to)} height=${Math.max(1, y(from) - y(to))} />`;
   return html`<g class="bar" onPointerEnter=${() => setPointed(step)}>
-    <rect class="catch" x=${left} y=${EDGE.top} width=${right - left} height=${HEIGHT - EDGE.top - EDGE.bottom} />
-    ${SERIES.map((name) => {
-      const [from, to] = [y(below), y((below += step[name]))];
-      return step[name] > 0 && html`<rect class=${`fill ${name}`} x=${left} y=${to} width=${thick} height=${Math.max(from - to, 1)} />`;
-    })}
+    <rect class="catch" x=${left} y=${EDGE.top} width=${room} height=${HEIGHT - EDGE.top - EDGE.bottom} />
+    ${fill("sent", 0, step.sent)}${fill("failed", step.sent, step.sent + step.failed)}${fill("delivered", 0, step.delivered, inner)}
   </g>`;
 }
 
@@ -65,12 +64,22 @@ const Rule = ({ at, width, word }) => html`
 const Shade = ({ from, to, x }) =>
   to > from && html`<rect class="shade" x=${x(from)} y=${EDGE.top} width=${x(to) - x(from)} height=${HEIGHT - EDGE.top - EDGE.bottom} />`;
 
-function Mark({ at, word, x, span }) {
-  if (at < span.from || at > span.to) return null;
-  const side = at - span.from > (span.to - span.from) * 0.9 ? "end" : at - span.from < (span.to - span.from) * 0.1 ? "start" : "middle";
-  return html`<g class=${`mark ${word}`}>
-    <line x1=${x(at)} x2=${x(at)} y1=${EDGE.top - 4} y2=${HEIGHT - EDGE.bottom} /><text class=${`axis ${side}`} x=${x(at)} y="11">${word}</text>
-  </g>`;
+const Mark = ({ name, left, word, side }) => html`<g class=${`mark ${name}`}>
+  <line x1=${left} x2=${left} y1=${EDGE.top - 4} y2=${HEIGHT - EDGE.bottom} />${word && html`<text class=${`axis ${side}`} x=${left} y="11">${word}</text>`}
+</g>`;
+
+/** Where the window opens and closes, and now; a word that would be written over "now" is left out. */
+function marksOf(dayWindow, now, span, x) {
+  const all = [
+    { name: "opens", at: Date.parse(dayWindow.opens_at) },
+    { name: "closes", at: Date.parse(dayWindow.closes_at) },
+    { name: "now", at: now },
+  ].filter(({ at }) => at >= span.from && at <= span.to);
+  return all.map(({ name, at }) => {
+    const isCovered = name !== "now" && now >= span.from && now <= span.to && Math.abs(x(at) - x(now)) < WORD_ROOM;
+    const side = x(at) - x(span.from) < WORD_ROOM ? "start" : x(span.to) - x(at) < WORD_ROOM ? "end" : "middle";
+    return { name, at, side, word: isCovered ? null : name === "now" ? name : `${name} ${show(at, "time")}` };
+  });
 }
 
 const Figures = ({ steps }) => html`<details class="figures-table">
@@ -84,7 +93,7 @@ const Figures = ({ steps }) => html`<details class="figures-table">
   </table>
 </details>`;
 
-const heightOf = (step) => step.delivered + step.sent + step.failed;
+const heightOf = (step) => Math.max(step.delivered, step.sent + step.failed);
 const told = (sums) => SERIES.map((name) => `${whole(sums[name])} ${name}`).join(", ");
 const sumOf = (steps) => Object.fromEntries(SERIES.map((name) => [name, steps.reduce((sum, step) => sum + step[name], 0)]));
 

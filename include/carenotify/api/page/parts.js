@@ -129,7 +129,7 @@ export const Trouble = ({ problem, onRetry }) => html`
 /** What useLoad brought, once it is there: `<${Answer} of=${asked}>${(data) => html`…`}<//>`. */
 export const Answer = ({ of, children }) => {
   if (of.data === null && of.problem) return html`<${Trouble} problem=${of.problem} onRetry=${of.reload} />`;
-  if (of.data === null) return html`<p class="waiting" role="status">Looking…</p>`;
+  if (of.data === null) return html`<p class="looking" role="status">Looking…</p>`;
   return html`${of.problem && html`<${Trouble} problem=${of.problem} onRetry=${of.reload} />`}${children(of.data)}`;
 };
 

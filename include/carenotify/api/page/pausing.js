@@ -3,16 +3,16 @@
 import { html, useState } from "./vendor/htm-preact.js";
 import { change } from "./api.js";
 import { Button, Dialog, Field, may } from "./parts.js";
-import { channelWord } from "./words.js";
+import { channelInside, channelWord } from "./words.js";
 
-const listed = (channels) => channels.map(channelWord).join(" and ");
+const listed = (channels) => channels.map(channelInside).join(" and ");
 
 /** Says that sending is paused, and offers to go on to those who may. */
 export function PausedBanner({ me, paused, channels, onResume }) {
   if (paused.length === 0) return null;
   const all = channels.every((channel) => paused.includes(channel));
   return html`<div class="notice warn">
-    <p><strong>Sending is paused${all ? "" : ` by ${listed(paused)}`}.</strong> Nothing is lost: messages wait, and reminders that the window closes on are not sent.</p>
+    <p><strong>Sending ${all ? "" : `by ${listed(paused)} `}is paused.</strong> Messages wait. Reminders that still wait when the window closes are not sent.</p>
     ${may(me, "pause:write") && html`<${Button} onClick=${onResume}>Resume…<//>`}
   </div>`;
 }
@@ -36,4 +36,4 @@ export function PauseDialog({ act, paused, channels, announce, refresh, onClose 
   <//>`;
 }
 
-const what = (channel) => (channel ? channelWord(channel) : "all channels");
+const what = (channel) => (channel ? channelInside(channel) : "all channels");

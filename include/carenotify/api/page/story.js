@@ -5,7 +5,7 @@ import { change, get } from "./api.js";
 import { useLoad } from "./live.js";
 import { Answer, Badge, Button, Card, Channel, Dialog, Empty, Heading, Status, Time, may } from "./parts.js";
 import { address } from "./route.js";
-import { channelWord, isCancellable, kindWord, plain, statusTone, statusWord } from "./words.js";
+import { channelInside, isCancellable, kindWord, plain, statusTone, statusWord } from "./words.js";
 
 const OUTCOME_TONE = { sent: "good", delivered: "good", accepted: "good", failed: "bad", permanent: "bad", temporary: "warn", throttled: "warn" };
 const INSTANT = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}/;
@@ -21,7 +21,7 @@ export function Story({ me, overview, id, announce, refresh }) {
   };
   if (asked.problem?.status === 404) return html`<${Unknown} id=${id} />`;
   return html`<${Answer} of=${asked}>${(story) => html`
-    <${Heading} title=${`${kindWord(story.kind)} by ${channelWord(story.channel)}`} note=${html`<span class="id">${story.id}</span>`}>
+    <${Heading} title=${`${kindWord(story.kind)} by ${channelInside(story.channel)}`} note=${html`<span class="id">${story.id}</span>`}>
       ${may(me, "notifications:write") && isCancellable(story.status) && html`<${Button} tone="danger" onClick=${() => setAsksToCancel(true)}>Cancel it…<//>`}
       <a class="button plain" href=${address("messages")}>All messages</a>
     <//>
@@ -56,25 +56,26 @@ function eventsOf(story) {
 
 const Link = ({ id, children }) => html`<a href=${address("messages", { id })}>${children}</a>`;
 
-const Cause = ({ story }) => html`<strong>${story.kind === "reminder" ? "Planned" : "Asked for"}</strong>
-  ${story.event_id && html` because of the change <span class="id">${story.event_id}</span>`}
-  ${story.fallback_of && html`, in the place of <${Link} id=${story.fallback_of}>an earlier message<//>`}`;
+const Cause = ({ story }) => html`<strong>${story.kind === "reminder" ? "Planned" : "Asked for"}</strong>${story.event_id && html` because of the change <span class="id">${story.event_id}</span>`}${story.fallback_of && html`, in the place of <${Link} id=${story.fallback_of}>an earlier message<//>`}`;
 
-const Attempt = ({ attempt, provider, outcome, code }) => html`<strong>Attempt ${attempt}</strong> ${provider && `by ${provider}`}
-  <${Badge} tone=${OUTCOME_TONE[outcome] ?? "quiet"}>${plain(outcome)}<//> ${code && html`<code>${code}</code>`}`;
+const Attempt = ({ attempt, provider, outcome, code }) => html`<${Words}><strong>Attempt ${attempt}</strong>
+  ${provider && html`<span>by ${provider}</span>`}<${Badge} tone=${OUTCOME_TONE[outcome] ?? "quiet"}>${plain(outcome)}<//>${code && html`<code>${code}</code>`}<//>`;
 
-const Receipt = ({ provider, provider_status: said, status, code }) => html`<strong>Receipt</strong> from ${provider}: ${said} ${code && html`<code>${code}</code>`}
-  ${status && html`<${Status} status=${status} />`}`;
+const Receipt = ({ provider, provider_status: said, status, code }) => html`<${Words}><strong>Receipt</strong>
+  <span>from ${provider}: ${plain(said)}</span>${code && html`<code>${code}</code>`}${status && html`<${Status} status=${status} />`}<//>`;
 
-const End = ({ story }) => html`<strong>${statusWord(story.status)}</strong> ${plain(story.reason)}
-  ${story.fallback_id && html`. <${Link} id=${story.fallback_id}>Another message took its place<//>`}
-  ${story.superseded_by.map((id) => html` <${Link} id=${id}>A newer message<//>`)}`;
+const End = ({ story }) => html`<${Words}><strong>${statusWord(story.status)}</strong>
+  <span>${reasonOf(story)}</span>${story.fallback_id && html`<${Link} id=${story.fallback_id}>Another message took its place<//>`}
+  ${story.superseded_by.map((id) => html`<${Link} id=${id}>A newer message tells it now<//>`)}<//>`;
+
+const Words = ({ children }) => html`<span class="words">${children}</span>`;
+const reasonOf = ({ status, reason }) => (reason === status ? "" : plain(reason));
 
 function Facts({ story }) {
   const appointments = story.appointment_ids.map((id) => html`<a class="id" href=${address("messages", { params: { appointment_id: id } })}>${id}</a> `);
   return html`<${Card} title="Facts">
     <dl class="facts">
-      <${Fact} name="Status"><${Status} status=${story.status} /> <span class="note">${plain(story.reason)}</span><//>
+      <${Fact} name="Status"><${Status} status=${story.status} /> <span class="note">${reasonOf(story)}</span><//>
       <${Fact} name="Patient"><a class="id" href=${address("messages", { params: { patient_id: story.patient_id } })}>${story.patient_id}</a><//>
       ${appointments.length > 0 && html`<${Fact} name="Appointments">${appointments}<//>`}
       <${Fact} name="Recipient">${story.recipient ?? "unknown"}<//>
@@ -98,6 +99,7 @@ const Told = ({ story, me }) => html`<${Card} title="What it tells">
 /** Data of any shape, as it was when the message was made. */
 function Value({ of }) {
   if (of === null) return html`<span class="note">nothing</span>`;
+  if (of.start && of.venue) return html`<${Time} at=${of.start} /><br />${of.venue}`;
   if (Array.isArray(of)) return html`<ul class="plain">${of.map((each) => html`<li><${Value} of=${each} /></li>`)}</ul>`;
   if (typeof of === "object") return html`<dl class="facts">${Object.entries(of).map(([name, value]) => html`<div><dt>${plain(name)}</dt><dd><${Value} of=${value} /></dd></div>`)}</dl>`;
   return INSTANT.test(of) ? html`<${Time} at=${of} />` : String(of);

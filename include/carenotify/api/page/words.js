@@ -1,7 +1,7 @@
 // What the server's short names are called on the page. An unknown name is shown as it is, without underscores.
 
 const STATUS = {
-  pending: ["Waiting", "quiet"],
+  pending: ["Pending", "quiet"],
   queued: ["In the queue", "quiet"],
   sending: ["Being sent", "busy"],
   sent: ["Sent", "busy"],
@@ -27,7 +27,7 @@ const KIND = {
 };
 
 const BREAKER = { closed: ["Working", "good"], half_open: ["Being tried", "warn"], open: ["Left alone", "bad"] };
-const SEVERITY = { critical: "bad", error: "bad", warning: "warn", info: "quiet" };
+const SEVERITY = { critical: "bad", error: "bad", warning: "warn", notice: "quiet", info: "quiet" };
 
 export const STATUSES = Object.keys(STATUS);
 export const CHANNELS = ["sms", "email"];
@@ -41,10 +41,13 @@ export const isCancellable = (status) => ["pending", "queued"].includes(status);
 export const statusWord = (status) => STATUS[status]?.[0] ?? plain(status);
 export const statusTone = (status) => STATUS[status]?.[1] ?? "quiet";
 export const channelWord = (channel) => CHANNEL[channel] ?? plain(channel);
+/** As it is written inside a sentence. */
+export const channelInside = (channel) => (channel === "email" ? "e-mail" : channelWord(channel));
 export const kindWord = (kind) => KIND[kind] ?? plain(kind);
 export const breakerWord = (state) => BREAKER[state]?.[0] ?? plain(state);
 export const breakerTone = (state) => BREAKER[state]?.[1] ?? "quiet";
-export const severityTone = (severity) => SEVERITY[severity] ?? "warn";
+export const severityWord = (severity) => SEVERITY[severity]?.[0] ?? plain(severity);
+export const severityTone = (severity) => SEVERITY[severity]?.[1] ?? "warn";
 
 /** `invalid_address` as "invalid address"; codes with digits stay as they are. */
 export function plain(name) {

@@ -6,16 +6,17 @@ import { Badge, Button, Card, Empty, Heading, Table, Time, may } from "../parts.
 import { PauseDialog, PausedBanner } from "../pausing.js";
 import { address } from "../route.js";
 import { dayOf, lasting, show, showDay } from "../times.js";
-import { STATUSES, breakerTone, breakerWord, channelWord, count, plain, severityTone, share, statusWord, whole } from "../words.js";
+import { STATUSES, breakerTone, breakerWord, channelWord, count, plain, severityTone, severityWord, share, statusWord, whole } from "../words.js";
 
 const TICK_MS = 15_000;
+const MOST_ALERTS = 6;
 const FATES = ["delivered", "sent", "waiting", "failed", "other"];
 const FATE_WORD = { delivered: "Delivered", sent: "Sent", waiting: "Waiting", failed: "Failed", other: "Not sent" };
 
 export default function Today({ me, overview, announce, refresh }) {
   const now = useHospitalsNow(overview);
   const [asked, setAsked] = useState(null); // "pause", "resume" or null
-  if (overview === null) return html`<${Heading} title="Today" /><p class="waiting" role="status">Counting…</p>`;
+  if (overview === null) return html`<${Heading} title="Today" /><p class="looking" role="status">Counting…</p>`;
   const channels = Object.keys(overview.by_channel);
   return html`
     <${Heading} title=${showDay(overview.day)} note=${windowWords(overview.window, now)}>
@@ -34,7 +35,7 @@ const totalsOf = (overview) =>
   Object.fromEntries(FATES.map((fate) => [fate, Object.values(overview.by_channel).reduce((sum, each) => sum + each[fate], 0)]));
 
 const hasBegun = (overview) =>
-  overview.planned_at !== null || overview.patient_days_due > 0 || FATES.some((fate) => totalsOf(overview)[fate] > 0);
+  overview.patient_days_due > 0 || FATES.some((fate) => totalsOf(overview)[fate] > 0);
 
 const Day = ({ overview, now }) => html`
   <${Figures} overview=${overview} now=${now} />
@@ -48,6 +49,9 @@ const Day = ({ overview, now }) => html`
 
 function NotYet({ overview, now }) {
   const opens = show(overview.window.opens_at, "time");
+  if (overview.planned_at) {
+    return html`<${Card}><${Empty} title="Nobody has to be told today">The plan was made at ${show(overview.planned_at, "time")}, and no patient has an appointment that a reminder is due for. Changes of appointments show up here at once.<//><//>`;
+  }
   if (now < Date.parse(overview.window.opens_at)) {
     return html`<${Card}><${Empty} title="Nothing to send yet">The day's reminders are planned when the send window opens at ${opens}. Changes of appointments are told at any time, and show up here at once.<//><//>`;
   }
@@ -59,8 +63,8 @@ function Figures({ overview, now }) {
   return html`<dl class="figures">
     <${Reached} overview=${overview} totals=${totals} now=${now} />
     <${Figure} name="Due" number=${overview.patient_days_due} note=${overview.planned_at ? html`patients, planned at <${Time} at=${overview.planned_at} shape="time" />` : "patients; not planned yet"} />
-    <${Figure} name="Waiting" number=${totals.waiting} note="messages not sent yet" />
-    <${Figure} name="Sent" number=${totals.sent} note="taken, not confirmed yet" />
+    <${Figure} name="Waiting" number=${totals.waiting} note="messages to be sent" />
+    <${Figure} name="Sent" number=${totals.sent} note="accepted, no receipt yet" />
     <${Figure} name="Delivered" number=${totals.delivered} note="confirmed by a receipt" tone="good" />
     <${Figure} name="Failed" number=${totals.failed} note=${overview.untold > 0 ? `${count(overview.untold, "patient")} not told` : "nobody left untold"} tone=${totals.failed > 0 ? "bad" : null} />
   </dl>`;
@@ -120,7 +124,7 @@ function Providers({ overview }) {
   const state = ({ state, since, retry_at: retryAt }) => html`<${Badge} tone=${breakerTone(state)}>${breakerWord(state)}<//>
     ${state !== "closed" && html`<span class="note"> since <${Time} at=${since} shape="time" />${retryAt && html`, tried again at <${Time} at=${retryAt} shape="time" />`}</span>`}`;
   const columns = [
-    { title: "Provider", cell: ({ provider, channel }) => html`<span>${provider} <span class="note">${channelWord(channel)}</span></span>` },
+    { title: "Provider", cell: ({ provider, channel }) => html`<span>${provider} <span class="note channel">${channelWord(channel)}</span></span>` },
     { title: "State", cell: (row) => html`<span>${state(row)}${row.state !== "closed" && row.last_code && html` <code>${row.last_code}</code>`}</span>` },
   ];
   return html`<${Card} title="Providers">
@@ -129,20 +133,30 @@ function Providers({ overview }) {
 }
 
 function Alerts({ overview }) {
-  const useful = overview.alerts;
+  const shown = overview.alerts.slice(0, MOST_ALERTS);
+  const explains = (alert) => shown.find(({ kind, resolved_at: over }) => kind === alert.kind && !over) === alert;
   const more = html`<a class="more" href=${address("alerts")}>All alerts</a>`;
-  return html`<${Card} title="Alerts" wide actions=${more}>
-    ${overview.alerts_unmailed > 0 && html`<p class="note">${count(overview.alerts_unmailed, "alert")} not mailed yet.</p>`}
-    ${useful.length === 0 ? html`<${Empty}>Nothing needs your attention.<//>` : html`<ul class="alerts">${useful.map((alert) => html`<${Alert} key=${alert.id} alert=${alert} day=${overview.day} />`)}</ul>`}
+  const unmailed = overview.alerts_unmailed > 0 ? `${count(overview.alerts_unmailed, "alert")} not mailed yet` : null;
+  return html`<${Card} title="Alerts" note=${unmailed} wide actions=${more}>
+    ${shown.length === 0
+      ? html`<${Empty}>No alerts so far.<//>`
+      : html`<ul class="alerts">${shown.map((alert) => html`<${Alert} key=${alert.id} ...${{ alert, day: overview.day }} explains=${explains(alert)} />`)}</ul>`}
   <//>`;
 }
 
-const Alert = ({ alert, day }) => html`<li class=${alert.resolved_at ? "over" : null}>
-  <p><${Badge} tone=${alert.resolved_at ? "quiet" : severityTone(alert.severity)}>${alert.resolved_at ? "Over" : plain(alert.severity)}<//>
-    <strong>${alert.title}</strong>${alert.count > 1 && html` <span class="number">× ${whole(alert.count)}</span>`} <span class="note">${alert.subject}</span>
+/** What to do is said once, at the newest alert of a kind. */
+const Alert = ({ alert, day, explains }) => html`<li class=${alert.resolved_at ? "over" : null}>
+  <p><${Badge} tone=${alert.resolved_at ? "quiet" : severityTone(alert.severity)}>${alert.resolved_at ? "Over" : severityWord(alert.severity)}<//>
+    <strong>${alert.title}</strong>${alert.count > 1 && html` <span class="number">× ${whole(alert.count)}</span>`}
     <span class="note when"><${Time} at=${alert.raised_at} shape=${dayOf(alert.raised_at) === day ? "time" : "moment"} /></span></p>
-  ${!alert.resolved_at && html`<p class="note">${alert.what_to_do}</p>`}
+  <p class="note">${subjectWords(alert)}</p>
+  ${explains && html`<p class="note todo">${alert.what_to_do}</p>`}
 </li>`;
+
+const subjectWords = ({ subject, channel }) => {
+  const words = subject.split("/").filter((word) => word !== channel);
+  return [...(channel ? [channelWord(channel)] : []), ...new Set(words.map(plain))].join(" · ");
+};
 
 function Background({ overview }) {
   const load = overview.last_load;
@@ -150,8 +164,8 @@ function Background({ overview }) {
     <dl class="facts">
       <div><dt>Last load</dt><dd>${load ? html`<${Time} at=${load.finished_at} /> <${Badge} tone=${load.status === "loaded" ? "good" : "warn"}>${plain(load.status)}<//>` : "none yet"}</dd></div>
       <div><dt>Last plan</dt><dd><${Time} at=${overview.planned_at} none="none today" /></dd></div>
-      <div><dt>Changes today</dt><dd class="number">${whole(overview.changes_today)}</dd></div>
-      <div><dt>Dead letters</dt><dd class="number">${whole(overview.dead_letters_open)} open</dd></div>
+      <div><dt>Changes today</dt><dd class="number">${overview.changes_today > 0 ? whole(overview.changes_today) : "none so far"}</dd></div>
+      <div><dt>Dead letters</dt><dd class="number">${overview.dead_letters_open > 0 ? `${whole(overview.dead_letters_open)} open` : "none open"}</dd></div>
     </dl>
   <//>`;
 }
