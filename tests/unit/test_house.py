@@ -175,8 +175,9 @@ def _reads_of_the_environment(path: Path) -> Iterator[int]:
 
 def test_only_the_settings_read_the_environment() -> None:
     readers = {path.relative_to(PACKAGE).as_posix() for path in _sources() if [*_reads_of_the_environment(path)]}
-    # quality/ only sets a variable: Great Expectations reports home unless it is told not to before its import.
-    assert readers == {"config.py", "quality/__init__.py"}
+    # Two only set a variable that a library looks for when it is imported: Great Expectations would report home, and
+    # Prometheus' client would not count together with other processes.
+    assert readers == {"config.py", "quality/__init__.py", "metrics/sharing.py"}
 
 
 def test_only_the_clock_reads_the_clock() -> None:

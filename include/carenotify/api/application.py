@@ -9,7 +9,7 @@ from flask import Flask, Response
 from flask.json.provider import JSONProvider
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from carenotify.api import correlation, guard, problems, traces
+from carenotify.api import correlation, counting, guard, problems, traces
 from carenotify.api.authentication import Doorkeeper, PersonOf
 from carenotify.api.limits import Limits
 from carenotify.api.openapi import openapi
@@ -24,6 +24,7 @@ from carenotify.api.routes.health import health
 from carenotify.api.routes.inbound import inbound
 from carenotify.api.routes.keys import keys
 from carenotify.api.routes.me import me
+from carenotify.api.routes.metrics import metrics
 from carenotify.api.routes.notifications import notifications
 from carenotify.api.routes.overview import overview
 from carenotify.api.routes.page import page
@@ -34,11 +35,13 @@ from carenotify.api.routes.reports import reports
 from carenotify.api.wiring import Wiring, wire
 from carenotify.app import App
 from carenotify.journeys.recognise_key import recognise_key
+from carenotify.metrics import begin
 
 ROOT = "/carenotify"
 PREFIX = f"{ROOT}/v1"
 _BLUEPRINTS = (
     health,
+    metrics,
     openapi,
     me,
     overview,
@@ -76,7 +79,9 @@ def create_app(app: App, *, person: PersonOf | None) -> Flask:
     flask = Flask("carenotify.api", static_folder=None)
     flask.json = _Json(flask)
     flask.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # no page of another site calls us; 405 says what there is
+    begin()
     wire(flask, _wiring(app, person))
+    counting.install(flask)
     problems.install(flask)
     correlation.install(flask)
     guard.install(flask)

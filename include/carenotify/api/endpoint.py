@@ -41,13 +41,17 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """What the guard has to know of a view before it is called: it is open, signed, or for callers with a scope."""
+    """What the guard has to know of a view before it is called: it is open, signed, or for callers with a scope.
+
+    `also` tells of the request that is being served whether its caller may go on without showing anything.
+    """
 
     any_of: frozenset[Scope]
     is_open: bool
     takes_json: bool
     signature: Signature | None = None
     signed_body: type[BaseModel] | None = None
+    also: Callable[[], bool] | None = None
 
     @property
     def security(self) -> dict[str, list[str]] | None:
@@ -126,14 +130,20 @@ def signed_endpoint(
     return _endpoint(declared, tag=tag, answers=answers)
 
 
-def endpoint(*any_of: Scope, tag: str, answers: Mapping[HTTPStatus, type[BaseModel] | None]) -> Callable[[View], View]:
-    """A view for callers with at least one of these scopes.
+def endpoint(
+    *any_of: Scope,
+    tag: str,
+    answers: Mapping[HTTPStatus, type[BaseModel] | None],
+    also: Callable[[], bool] | None = None,
+) -> Callable[[View], View]:
+    """A view for callers with at least one of these scopes, and for those of whom `also` is true.
 
     Its parameters `json` and `query`, annotated with pydantic models, are what the request must bring.
     """
     if not any_of:
         raise ValueError("a view that anybody may call says so: open_endpoint")
-    return _endpoint(Endpoint(frozenset(any_of), is_open=False, takes_json=False), tag=tag, answers=answers)
+    declared = Endpoint(frozenset(any_of), is_open=False, takes_json=False, also=also)
+    return _endpoint(declared, tag=tag, answers=answers)
 
 
 def endpoint_of(view: View) -> Endpoint | None:

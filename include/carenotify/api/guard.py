@@ -56,7 +56,7 @@ def _guard() -> None:
         raise ProblemError(HTTPStatus.FORBIDDEN, "This is not open to anybody.")
     if any("\0" in str(part) for part in (request.view_args or {}).values()):
         raise ProblemError(HTTPStatus.NOT_FOUND, "There is nothing with that id.")  # PostgreSQL's text cannot hold it
-    if not endpoint.is_open:
+    if not endpoint.is_open and not (endpoint.also is not None and endpoint.also()):
         g.caller = _admitted(endpoint)
         limits.count_caller(g.caller.actor)
     _check_body(endpoint)

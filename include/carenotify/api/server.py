@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from gunicorn.glogging import Logger
 from carenotify.api.application import create_app
 from carenotify.app import App, build_app
 from carenotify.config import load_settings
+from carenotify.metrics import sharing
 
 _DRAIN_SECONDS = 20
 
@@ -53,6 +55,7 @@ class Server(BaseApplication):
             "worker_class": "gthread",
             "graceful_timeout": _DRAIN_SECONDS,
             "worker_exit": lambda _arbiter, _worker: self._close(),
+            "child_exit": lambda _arbiter, worker: _keep_counts(worker.pid),
             "logger_class": _Logger,
             "control_socket_disable": True,
         }
@@ -69,7 +72,23 @@ class Server(BaseApplication):
             self._app.close()
 
 
+def _keep_counts(pid: int) -> None:
+    if (directory := sharing.shared_directory()) is not None:
+        sharing.fold(directory, pid)
+
+
 def serve(place: Place) -> None:
-    """Serve until SIGTERM. Raises SettingsError before anything listens."""
+    """Serve until SIGTERM. Raises SettingsError before anything listens.
+
+    Several processes count their metrics together, so that it does not matter which of them is asked.
+    """
     load_settings()
-    Server(place).run()
+    if place.workers == 1:
+        Server(place).run()
+        return
+    directory, owner = sharing.share(), os.getpid()
+    try:
+        Server(place).run()
+    finally:
+        if os.getpid() == owner:  # a worker that ends comes here too
+            sharing.unshare(directory)

@@ -40,6 +40,7 @@ from carenotify.journeys.pace_sending import UNPACED, Pace, SharedPace
 from carenotify.journeys.plan_reminders import ReminderPlanner
 from carenotify.journeys.publish_at_once import PromptPublisher
 from carenotify.journeys.publish_due import DuePublisher
+from carenotify.journeys.read_figures import FigureReader
 from carenotify.journeys.read_overview import OverviewReader
 from carenotify.journeys.record_receipt import ReceiptRecorder
 from carenotify.journeys.relay_due import Relay
@@ -313,12 +314,10 @@ class App:
         """Hands a mail for staff to our own e-mail providers."""
         return self._provider_table.alert_sender
 
-    # --- what people look at -----------------------------------------------------------------
-
     @cached_property
-    def overview_reader(self) -> OverviewReader:
-        """Tells how a day goes."""
-        return OverviewReader(self.database, self.settings, self.provider_names, self.clock)
+    def figure_reader(self) -> FigureReader:
+        """Reads how delivery stands, for monitoring."""
+        return FigureReader(self.database, self.settings, self.clock)
 
     @cached_property
     def watchdog(self) -> Watchdog:
@@ -326,6 +325,13 @@ class App:
         return Watchdog(
             self.database, self.settings, self.clock, self.delivery_watch, self.alert_mailer, self.alert_sender
         )
+
+    # --- what people look at -----------------------------------------------------------------
+
+    @cached_property
+    def overview_reader(self) -> OverviewReader:
+        """Tells how a day goes."""
+        return OverviewReader(self.database, self.settings, self.provider_names, self.clock)
 
     def seed_templates(self) -> int:
         """Store the wordings that come with carenotify; returns how many were new."""
@@ -336,7 +342,7 @@ class App:
         made = self.__dict__
         for provider in chain.from_iterable(made.get("providers", {}).values()):
             provider.close()
-        for part in ("publisher", "prompt_publisher", "failed_queue", "database"):
+        for part in ("publisher", "prompt_publisher", "failed_queue", "figure_reader", "database"):
             if part in made:
                 made[part].close()
         tracing.flush()

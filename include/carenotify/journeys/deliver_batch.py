@@ -24,6 +24,7 @@ from carenotify.domain.window import local_day
 from carenotify.domain.wording import Hospital, TemplateVersion, render
 from carenotify.errors import DeliveryError, WordingError
 from carenotify.journeys.choose_provider import ProviderChooser
+from carenotify.metrics import record_hand_over
 from carenotify.storage import claims, templates
 from carenotify.storage.claims import Claim
 from carenotify.storage.database import Database, Transaction
@@ -119,7 +120,17 @@ class Deliverer:
             again=choice.again,
             left_alone_for=choice.left_alone_for,
         )
-        return self._hand_over(message, choice.provider, attempt)
+        begun = time.monotonic()
+        outcome = self._hand_over(message, choice.provider, attempt)
+        if outcome.verdict is not None:
+            record_hand_over(
+                claim.channel,
+                claim.lane,
+                choice.provider.name,
+                waited_seconds=(now - claim.due_at).total_seconds(),
+                call_seconds=time.monotonic() - begun,
+            )
+        return outcome
 
     def _hand_over(self, message: OutgoingMessage, provider: Provider, attempt: Attempt) -> Outcome:
         with span(

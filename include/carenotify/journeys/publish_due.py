@@ -13,6 +13,7 @@ from carenotify.domain.notification import Lane
 from carenotify.errors import BrokerError
 from carenotify.messaging.envelope import Envelope
 from carenotify.messaging.publisher import Publisher
+from carenotify.metrics import record_published
 from carenotify.storage import outbox
 from carenotify.storage.database import Database
 from carenotify.storage.outbox import IdRange, LeasedRow
@@ -93,10 +94,12 @@ class DuePublisher:
         except BrokerError:
             with self.database.transaction() as transaction:
                 outbox.release(transaction, ids, lease=lease)
+            record_published(rows[0].lane, confirmed=0, unconfirmed=len(ids))
             raise
         with self.database.transaction() as transaction:
             outbox.mark_queued(transaction, list(confirmed), lease=lease, now=self.clock())
         published = Published(len(confirmed), len(ids) - len(confirmed))
+        record_published(rows[0].lane, confirmed=published.confirmed, unconfirmed=published.unconfirmed)
         if published.unconfirmed:
             # Their lease runs out by itself: a broker that is full is not asked again at once.
             log.warning("%d of %d messages were not confirmed and stay pending", published.unconfirmed, len(ids))

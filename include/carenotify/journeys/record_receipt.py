@@ -13,6 +13,7 @@ from carenotify.channels.email import ses_receipts
 from carenotify.channels.sms import twilio_receipts
 from carenotify.domain.clock import Clock
 from carenotify.domain.receipt import NOTHING_NEW, Meaning, Receipt, furthest
+from carenotify.metrics import record_receipts
 from carenotify.storage import receipts as kept
 from carenotify.storage import suppressions
 from carenotify.storage.database import Database, Transaction
@@ -58,9 +59,11 @@ class ReceiptRecorder:
         suppressed at once, whatever becomes of the notification.
         """
         came = {_key(receipt): receipt for receipt in receipts}
-        return self.database.run(lambda transaction: self._record(transaction, came))
+        recorded, new = self.database.run(lambda transaction: self._record(transaction, came))
+        record_receipts((receipt.provider, receipt.meaning.status) for receipt in new)
+        return recorded
 
-    def _record(self, transaction: Transaction, came: Mapping[_Key, Receipt]) -> Recorded:
+    def _record(self, transaction: Transaction, came: Mapping[_Key, Receipt]) -> tuple[Recorded, list[Receipt]]:
         now = self.clock()
         new = [(one.id, came[_key(one)]) for one in kept.store(transaction, list(came.values()), now=now)]
         recorded = self._apply(transaction, new)
@@ -70,7 +73,7 @@ class ReceiptRecorder:
             if receipt.address is not None and receipt.meaning.suppression is not None
         ]
         suppressions.add(transaction, entries, sealer=self.database.sealer, now=now)
-        return recorded
+        return recorded, [receipt for _, receipt in new]
 
     def apply_waiting(self) -> Recorded:
         """Apply receipts of late that came too early, for notifications that are there and not being sent any more."""

@@ -12,6 +12,7 @@ from carenotify.domain.retry import DELIVERY_RETRIES
 from carenotify.journeys.publish_due import DuePublisher, Published
 from carenotify.journeys.record_receipt import ReceiptRecorder
 from carenotify.messaging import topology
+from carenotify.metrics import record_lost, record_swept
 from carenotify.storage import claims, outbox
 from carenotify.storage.database import Database
 
@@ -71,6 +72,7 @@ class Relay:
             if settled:
                 self.receipts.apply_waiting_within(transaction)
             expired = outbox.expire(transaction, now=now)
+        record_swept(abandoned=settled, expired=expired)
         if settled:
             log.warning(
                 "%d notifications were claimed by a worker that is gone; without a receipt they are due again", settled
@@ -87,6 +89,7 @@ class Relay:
         requeued = sum(
             self._requeue(channel, lane) for channel, lane in waiting if ready[topology.queue_name(channel, lane)] == 0
         )
+        record_lost(requeued)
         if requeued:
             log.warning("%d notifications were queued, but the broker has lost them; they are due again", requeued)
         return requeued

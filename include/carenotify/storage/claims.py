@@ -35,6 +35,7 @@ class Claim:
     notification_id: UUID
     token: UUID
     claimed_until: datetime
+    due_at: datetime
     expires_at: datetime
     kind: str
     channel: Channel
@@ -133,7 +134,7 @@ SET status = CASE
 FROM judged j
 WHERE n.id = j.id
 RETURNING j.refusal, n.id, n.expires_at, n.kind, n.channel, n.lane, n.attempts, n.template_version_id, n.sealed_data,
-          n.provider, n.patient_id, j.sealed_contact, j.language, j.deceased, j.merged_into, j.suppressed
+          n.provider, n.patient_id, j.sealed_contact, j.language, j.deceased, j.merged_into, j.suppressed, n.due_at
 """
 
 RECORD = """
@@ -251,7 +252,7 @@ def claim(
 
 def _claim(row: tuple[Any, ...], *, token: UUID, claimed_until: datetime, sealer: Sealer) -> Claim:
     (_, notification_id, expires_at, kind, channel, lane, attempts, template_version_id, sealed_data, *rest) = row
-    last_provider, patient_id, sealed_contact, language, deceased, merged_into, suppressed = rest
+    last_provider, patient_id, sealed_contact, language, deceased, merged_into, suppressed, due_at = rest
     patient = open_patient(
         patient_id=patient_id,
         sealed_contact=sealed_contact,
@@ -264,6 +265,7 @@ def _claim(row: tuple[Any, ...], *, token: UUID, claimed_until: datetime, sealer
         notification_id=notification_id,
         token=token,
         claimed_until=claimed_until,
+        due_at=due_at,
         expires_at=expires_at,
         kind=kind,
         channel=Channel(channel),

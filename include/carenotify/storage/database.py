@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -31,6 +32,15 @@ _PASSING = (
 # A process that stands still in the middle of a transaction (a machine that is moved, a debugger) must not hold its
 # locks for ever: others wait for the same provider's pace. The server ends such a connection.
 _IDLE_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """How many connections are in use and how many are open for the next one, and who waits for one."""
+
+    busy: int
+    idle: int
+    waiting: int
 
 
 class Database:
@@ -114,6 +124,13 @@ class Database:
         except DatabaseUnavailableError:
             return False
         return True
+
+    def connections(self) -> Connections:
+        """How the connections of this process stand now."""
+        pool = self._pool
+        found = {} if pool is None else pool.get_stats()
+        size, idle = found.get("pool_size", 0), found.get("pool_available", 0)
+        return Connections(max(0, size - idle), idle, found.get("requests_waiting", 0))
 
     def close(self) -> None:
         """Let go of the pool, when one was opened."""

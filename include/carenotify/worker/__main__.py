@@ -59,7 +59,9 @@ def _channels(_: click.Context, __: click.Parameter, text: str) -> tuple[Channel
 @click.option(
     "--channels", default="all", show_default=True, callback=_channels, help="sms, email, or all; with commas."
 )
-@click.option("--health-host", default="127.0.0.1", show_default=True, help="Where /health, /ready and /metrics listen.")
+@click.option(
+    "--health-host", default="127.0.0.1", show_default=True, help="Where /health, /ready and /metrics listen."
+)
 @click.option("--health-port", default=0, show_default="a free one", help="Port of /health, /ready and /metrics.")
 @click.option(
     "--urgent", is_flag=True, help="Take urgent messages only, before all other workers; no bulk stands in their way."

@@ -20,6 +20,7 @@ from carenotify.journeys.pace_sending import UNPACED, Leave, Pace
 from carenotify.logs import about, place_of
 from carenotify.messaging.consumer import Consumer, Delivery
 from carenotify.messaging.topology import queue_name
+from carenotify.metrics import record_claimed, record_outcomes, record_worker
 from carenotify.storage.claims import Claim
 from carenotify.tracing import span
 from carenotify.worker.inbox import Inbox, Ready, lane_of
@@ -98,12 +99,13 @@ class ChannelWorker:
         # By claim, not by notification: after a long standstill, one can be claimed again while its first send hangs.
         self._held: dict[tuple[UUID, UUID], _Held] = {}
         self._held_guard = threading.Lock()
+        self._busy = [False] * threads
         self._draining = threading.Event()
         self._give_up_at = math.inf
         self._claimer = threading.Thread(target=self._claim_loop, name=f"{channel}-claim")
         self._senders = [
             threading.Thread(
-                target=self._send_loop, args=(number < kept,), name=f"{channel}-send-{number}", daemon=True
+                target=self._send_loop, args=(number, number < kept), name=f"{channel}-send-{number}", daemon=True
             )
             for number in range(threads)
         ]
@@ -113,6 +115,12 @@ class ChannelWorker:
     def connected(self) -> bool:
         """Whether messages can come in."""
         return self._consumer.connected
+
+    def record_state(self) -> None:
+        """Let the metrics say how this worker stands now."""
+        record_worker(
+            self.channel, threads=self._threads, busy=sum(self._busy), held=len(self._held), connected=self.connected
+        )
 
     def start(self) -> None:
         """Begin to deliver, in the background."""
@@ -188,16 +196,20 @@ class ChannelWorker:
                     return None
             else:
                 self.counts.update({f"refused_{reason}": number for reason, number in refused.items()})
+                not_ours = len(ids) - len(claims) - refused.total()
                 self.counts["claimed"] += len(claims)
-                self.counts["not_ours"] += len(ids) - len(claims) - refused.total()
+                self.counts["not_ours"] += not_ours
+                record_claimed(self.channel, refused=refused, without_use=not_ours)
                 return claims
 
     # --- send --------------------------------------------------------------------------------
 
-    def _send_loop(self, urgent_only: bool) -> None:  # noqa: FBT001 - a thread's argument
+    def _send_loop(self, number: int, urgent_only: bool) -> None:  # noqa: FBT001 - a thread's argument
         while (claim := self._claimed.take(urgent_only=urgent_only)) is not None:
+            self._busy[number] = True
             with about(notification_id=claim.notification_id):
                 outcome = self._deliver(claim)
+            self._busy[number] = False
             self._results.put(_Result(claim, outcome))
 
     def _deliver(self, claim: Claim) -> Outcome | None:
@@ -262,14 +274,16 @@ class ChannelWorker:
         """Results are kept until the database has them; an outcome that is not recorded would be sent again."""
         while outcomes:
             try:
-                self.counts["fenced"] += self._deliverer.record(outcomes)
+                late = self._deliverer.record(outcomes)
             except StorageError as error:
                 log.warning("%s; recording %d outcomes again soon", error, len(outcomes))
                 if self._draining.is_set() and time.monotonic() > self._give_up_at:
                     return
                 time.sleep(_DATABASE_PAUSE_SECONDS)
             else:
+                self.counts["fenced"] += late
                 self.counts.update(outcome.status.value for outcome in outcomes)
+                record_outcomes(self.channel, outcomes, late=late)
                 if any(outcome.reason == "provider_down" and outcome.provider is None for outcome in outcomes):
                     self.consume(wanted=False)  # at once; the valve opens it again
                 return

@@ -1,4 +1,4 @@
-"""`/health` (this process runs) and `/ready` (it can deliver), for whoever watches the worker."""
+"""`/health` (this process runs), `/ready` (it can deliver) and `/metrics`, for whoever watches the worker."""
 
 from __future__ import annotations
 
@@ -10,21 +10,41 @@ from typing import Any
 
 import orjson
 
+from carenotify.metrics import Exposition
+
 
 class HealthServer:
-    """Answers on a port of its own. `state` gives what is worth showing. Raises OSError when it cannot listen."""
+    """Answers on a port of its own. Raises OSError when it cannot listen.
 
-    def __init__(self, *, host: str, port: int, ready: Callable[[], bool], state: Callable[[], dict[str, Any]]) -> None:
+    `state` gives what is worth showing beside health, and `scrape` the metrics in the format of an Accept header.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str,
+        port: int,
+        ready: Callable[[], bool],
+        state: Callable[[], dict[str, Any]],
+        scrape: Callable[[str], Exposition],
+    ) -> None:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                if self.path not in {"/health", "/ready"}:
+                path = self.path.partition("?")[0]
+                if path == "/metrics":
+                    found = scrape(self.headers.get("Accept", ""))
+                    self._answer(HTTPStatus.OK, found.body, found.content_type)
+                elif path in {"/health", "/ready"}:
+                    # Whoever asks whether the process runs must not wait for a database that is away.
+                    well = path == "/health" or ready()
+                    body = orjson.dumps({path[1:]: well} | state())
+                    self._answer(HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE, body, "application/json")
+                else:
                     self.send_error(HTTPStatus.NOT_FOUND)
-                    return
-                # Whoever asks whether the process runs must not wait for a database that is away.
-                well = self.path == "/health" or ready()
-                body = orjson.dumps({self.path[1:]: well} | state())
-                self.send_response(HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE)
-                self.send_header("Content-Type", "application/json")
+
+            def _answer(self, status: HTTPStatus, body: bytes, content_type: str) -> None:
+                self.send_response(status)
+                self.send_header("Content-Type", content_type)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 from carenotify.errors import BrokerError, SourceError, StorageError
+from carenotify.metrics import record_round
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +54,11 @@ class Periodic:
 
     def round(self) -> None:
         """Act once, now."""
+        begun, done = time.monotonic(), False
         try:
             self._act()
+            done = True
         except (BrokerError, SourceError, StorageError) as error:
             log.warning("%s goes on with its next round: %s", self._name, error)
+        finally:
+            record_round(self._name, seconds=time.monotonic() - begun, done=done)

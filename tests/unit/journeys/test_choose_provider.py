@@ -45,6 +45,7 @@ def claim(notification_id: UUID | None = None, last_provider: str | None = None)
         uuid4(),
         NOON,
         NOON,
+        NOON,
         "reminder",
         Channel.SMS,
         Lane.LOW,

@@ -82,7 +82,7 @@ def _claim(notification_id: UUID, token: UUID) -> Claim:
     until = NOW + timedelta(seconds=30)
     patient = Patient("anna", None, None)
     return Claim(
-        notification_id, token, until, until, "reminder", Channel.SMS, Lane.LOW, 1, patient, frozenset(), 1, {}
+        notification_id, token, until, NOW, until, "reminder", Channel.SMS, Lane.LOW, 1, patient, frozenset(), 1, {}
     )
 
 

@@ -4,16 +4,27 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from urllib.error import HTTPError
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 
+from carenotify.metrics import Exposition
 from carenotify.worker.health import HealthServer
+
+
+def scrape(accept: str) -> Exposition:
+    return Exposition(b"sent 3\n", f"text/plain; asked={accept}")
 
 
 @contextmanager
 def serving(ready: Callable[[], bool]) -> Iterator[str]:
-    server = HealthServer(host="127.0.0.1", port=0, ready=ready, state=lambda: {"channels": {"sms": {"sent": 3}}})
+    server = HealthServer(
+        host="127.0.0.1",
+        port=0,
+        ready=ready,
+        state=lambda: {"channels": {"sms": {"sent": 3}}},
+        scrape=scrape,
+    )
     server.start()
     yield f"http://127.0.0.1:{server.port}"
     server.stop()
@@ -51,4 +62,13 @@ def test_it_serves_nothing_else() -> None:
 
 def test_a_port_in_use_is_an_error_at_once() -> None:
     with serving(lambda: True) as url, pytest.raises(OSError, match="in use"):
-        HealthServer(host="127.0.0.1", port=int(url.rpartition(":")[2]), ready=lambda: True, state=dict)
+        HealthServer(host="127.0.0.1", port=int(url.rpartition(":")[2]), ready=lambda: True, state=dict, scrape=scrape)
+
+
+def test_metrics_are_given_as_they_are_asked_for_and_never_ask_whether_it_is_ready() -> None:
+    def never() -> bool:
+        raise AssertionError("was asked")
+
+    with serving(never) as url, urlopen(Request(f"{url}/metrics", headers={"Accept": "a/b"}), timeout=5) as answer:
+        assert (answer.status, answer.read()) == (200, b"sent 3\n")
+        assert answer.headers["Content-Type"] == "text/plain; asked=a/b"

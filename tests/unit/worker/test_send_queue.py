@@ -18,6 +18,7 @@ _CLAIM = Claim(
     notification_id=UUID(int=0),
     token=UUID(int=1),
     claimed_until=NOW,
+    due_at=NOW,
     expires_at=NOW,
     kind="reminder",
     channel=Channel.SMS,

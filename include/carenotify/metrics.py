@@ -1,1 +1,0 @@
-"""Every instrument, each behind one record_*() function."""

@@ -1,0 +1,76 @@
+"""Several processes that count together: in files of one directory, which are added up for whoever asks."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+# prometheus_client's own variable. It looks when it is imported, so it has to be set before anybody calls `begin()`.
+VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+_LOCK = "lock"
+_ENDED = "ended"
+# What stays true when its process is gone; gauges do not.
+_KEPT = ("counter", "histogram")
+
+
+class _Shared:
+    """Where this process counts together with others."""
+
+    directory: Path | None = None
+
+
+def share() -> Path:
+    """Make a directory, and let this process and those that it forks count together in it."""
+    _Shared.directory = Path(tempfile.mkdtemp(prefix="carenotify-metrics-"))
+    os.environ[VARIABLE] = str(_Shared.directory)
+    return _Shared.directory
+
+
+def shared_directory() -> Path | None:
+    """Where this process counts together with others; None when it counts alone."""
+    return _Shared.directory
+
+
+def unshare(directory: Path) -> None:
+    """Remove the directory. Nobody counts in it any more."""
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextmanager
+def undisturbed(directory: Path) -> Iterator[None]:
+    """While this lasts, nothing is moved from one file to another, which would be counted twice or be missing."""
+    with (directory / _LOCK).open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        yield
+
+
+def fold(directory: Path, pid: int) -> None:
+    """Keep what a process that is gone has counted, in one file for all that are, so that files do not pile up.
+
+    While somebody reads, nothing is done: its files add up as they are.
+    """
+    from prometheus_client.multiprocess import mark_process_dead
+
+    with (directory / _LOCK).open("a") as lock, suppress(BlockingIOError):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        mark_process_dead(pid, str(directory))  # type: ignore[no-untyped-call]
+        for kind in _KEPT:
+            _fold(directory, kind, pid)
+
+
+def _fold(directory: Path, kind: str, pid: int) -> None:
+    from prometheus_client.mmap_dict import MmapedDict
+
+    file = directory / f"{kind}_{pid}.db"
+    if not file.exists():
+        return
+    kept = MmapedDict(str(directory / f"{kind}_{_ENDED}.db"))  # type: ignore[no-untyped-call]
+    for key, value, timestamp, _ in MmapedDict.read_all_values_from_file(str(file)):  # type: ignore[no-untyped-call]
+        kept.write_value(key, kept.read_value(key)[0] + value, timestamp)  # type: ignore[no-untyped-call]
+    kept.close()  # type: ignore[no-untyped-call]
+    file.unlink()
