@@ -16,8 +16,9 @@ from carenotify.domain.notification import Channel
 from carenotify.storage import pauses, provider_states, watched
 from carenotify.storage.database import Transaction
 
-# In which whatever is due has been published, in ordinary running.
-_PUBLISHED_WITHIN = timedelta(minutes=3)
+# In which, in ordinary running, a channel on which something is due sends something, and all of it is published.
+_QUIET_FOR = timedelta(minutes=3)
+_PUBLISHED_WITHIN = timedelta(minutes=15)
 # For which a provider has to be well before it counts as back: one that flaps is one alert.
 _WELL_FOR = timedelta(minutes=5)
 # How far back loads are looked at: longer than any watcher is away without being missed.
@@ -39,8 +40,10 @@ def _lasting(found: Sequence[NewAlert]) -> States:
     return States(found, [one.dedup_key for one in found if one.dedup_key is not None])
 
 
-def _stalled(transaction: Transaction, _settings: Settings, now: datetime) -> States:
-    found = watched.stalled(transaction, due_before=now - _PUBLISHED_WITHIN, now=now)
+def _stalled(transaction: Transaction, settings: Settings, now: datetime) -> States:
+    """A channel whose providers are all down waits for them, and that is told already."""
+    found = watched.stalled(transaction, quiet_since=now - _QUIET_FOR, surely_before=now - _PUBLISHED_WITHIN, now=now)
+    opened = {name for name, breaker in provider_states.read(transaction).items() if not breaker.closed}
     return _lasting(
         [
             NewAlert(
@@ -52,6 +55,7 @@ def _stalled(transaction: Transaction, _settings: Settings, now: datetime) -> St
                 details={"since": one.due_at.isoformat()},
             )
             for one in found
+            if not opened >= set(getattr(settings, f"{one.channel}_providers"))
         ]
     )
 

@@ -31,6 +31,10 @@ _CONNECTION_SECONDS = 5.0
 # After a start of the whole system, loads come with the next half hour.
 _FIRST_LOAD_WITHIN = timedelta(minutes=45)
 _AWAY_FOR = timedelta(minutes=5)
+_SILENT_DAGS = {
+    AlertKind.NOTHING_INGESTED: "ingest_appointments",
+    AlertKind.WATCHER_SILENT: heartbeats.WATCH_DELIVERY,
+}
 # How far back a day without a plan is still a matter.
 _DAYS_BACK = timedelta(days=60)
 
@@ -142,7 +146,7 @@ class Watchdog:
         if not silent:
             return States([], [])
         since = None if last is None else last.isoformat()
-        new = NewAlert(kind, "never" if last is None else "silent", kind.value, details={"since": since})
+        new = NewAlert(kind, _SILENT_DAGS[kind], kind.value, details={"since": since})
         return States([new] if given_time else [], [kind.value])
 
     # --- without a database ------------------------------------------------------------------
@@ -157,7 +161,7 @@ class Watchdog:
         hour = self._away_since.replace(minute=0, second=0, microsecond=0)
         mail_id = uuid5(NAMESPACE_URL, f"{self.settings.public_url}/carenotify/database_away/{hour.isoformat()}")
         details = {"since": self._away_since.isoformat()}
-        alert = Alert(0, AlertKind.DATABASE_AWAY, "away", None, 1, details, self._away_since, None, None)
+        alert = Alert(0, AlertKind.DATABASE_AWAY, "PostgreSQL", None, 1, details, self._away_since, None, None)
         message_id = message_id_of(mail_id, self.settings.email_from)
         try:
             self.send(word_alerts([alert], message_id=message_id, settings=self.settings))

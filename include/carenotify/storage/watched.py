@@ -7,15 +7,29 @@ from datetime import datetime
 
 from carenotify.storage.database import Transaction
 
-# A message of the relay's that waits for its patient's address, or for its provider, is due later, or says so.
+# What is tried again is due later. While a channel sends at all, a long queue is no standstill; but nothing waits for
+# long to be published. Nobody looks further back than the newest attempts, of which there are more than in the time.
 _STALLED = """
-SELECT n.channel, count(*)::int, min(n.due_at)
-FROM notifications n
-WHERE n.status = 'pending' AND n.due_at <= %(due_before)s AND n.expires_at > %(now)s
-  AND n.reason IS DISTINCT FROM 'awaiting_contact'
-  AND NOT EXISTS (SELECT FROM pauses x WHERE x.channel IN (n.channel, '*'))
-GROUP BY n.channel
-ORDER BY n.channel
+WITH waiting AS (
+    SELECT n.channel, n.due_at, n.status = 'pending' AND n.due_at <= %(surely_before)s AS surely
+    FROM notifications n
+    WHERE n.status IN ('pending', 'queued') AND n.expires_at > %(now)s
+      AND CASE n.status WHEN 'queued' THEN n.queued_at ELSE n.due_at END <= %(quiet_since)s
+      AND n.reason IS DISTINCT FROM 'awaiting_contact'
+      AND NOT EXISTS (SELECT FROM pauses x WHERE x.channel IN (n.channel, '*'))
+),
+newest AS (
+    SELECT d.notification_id, d.finished_at FROM delivery_attempts d ORDER BY d.id DESC LIMIT 20000
+)
+SELECT w.channel, count(*)::int, min(w.due_at)
+FROM waiting w
+GROUP BY w.channel
+HAVING bool_or(w.surely) OR NOT EXISTS (
+    SELECT FROM newest d
+    JOIN notifications k ON k.id = d.notification_id
+    WHERE d.finished_at > %(quiet_since)s AND k.channel = w.channel
+)
+ORDER BY w.channel
 """
 
 _PAUSED = """
@@ -44,7 +58,7 @@ _LAST_LOADED = "SELECT max(finished_at) FROM ingest_runs WHERE status = 'loaded'
 
 @dataclass(frozen=True, slots=True)
 class Stalled:
-    """Messages of a channel that are due and nobody publishes, the oldest due at that time."""
+    """Messages of a channel that are due and nobody sends, the oldest due at that time."""
 
     channel: str
     count: int
@@ -71,9 +85,15 @@ class NotTakenOver:
     lasts: bool
 
 
-def stalled(transaction: Transaction, *, due_before: datetime, now: datetime) -> list[Stalled]:
-    """What has been due since that moment or longer, is not paused, and still waits to be published, by channel."""
-    return [Stalled(*row) for row in transaction.execute(_STALLED, {"due_before": due_before, "now": now})]
+def stalled(
+    transaction: Transaction, *, quiet_since: datetime, surely_before: datetime, now: datetime
+) -> list[Stalled]:
+    """Channels that are not paused, on which something has waited since `quiet_since` and nothing was sent since then.
+
+    Also those with what was due before `surely_before` and is not even published, whatever else was sent.
+    """
+    parameters = {"quiet_since": quiet_since, "surely_before": surely_before, "now": now}
+    return [Stalled(*row) for row in transaction.execute(_STALLED, parameters)]
 
 
 def paused(transaction: Transaction, *, now: datetime) -> list[Paused]:
