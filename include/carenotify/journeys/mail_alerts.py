@@ -17,7 +17,7 @@ from carenotify.storage.alerts import LeasedMail
 from carenotify.storage.database import Database
 
 # Longer than any mail server takes to answer; what was not marked by then is sent again.
-_LEASE = timedelta(minutes=3)
+_LEASE = timedelta(minutes=5)
 
 Send = Callable[[AlertMail], None]
 
