@@ -30,6 +30,11 @@ export function asBody(data, { data_schema: { properties = {}, required = [] } }
   return Object.fromEntries(told.map(([name, text]) => [name, valueOf(properties[name], text)]));
 }
 
+/** The fields that have to be filled in and are not, as problems name them. */
+export function emptyIn(data, { data_schema: { required = [] } }) {
+  return required.filter((name) => !data[name]?.trim()).map((name) => ({ field: `data.${name}`, message: "Fill this in." }));
+}
+
 /** What a problem says of each field: `{user, "data.subject"}`. */
 export function wrongIn(problem) {
   const errors = problem?.errors ?? [];
@@ -61,4 +66,7 @@ function hintOf(schema, isRequired, text) {
   return `${schema.description ? `${schema.description} ` : ""}${needed}${length}` || undefined;
 }
 
-const sentence = (message) => `${message.charAt(0).toUpperCase()}${message.slice(1)}${/[.!?]$/.test(message) ? "" : "."}`;
+function sentence(message) {
+  const said = message.startsWith("is ") ? `This ${message}` : message;
+  return `${said.charAt(0).toUpperCase()}${said.slice(1)}${/[.!?]$/.test(said) ? "" : "."}`;
+}

@@ -6,9 +6,9 @@ import {
   REASON_NAMES, isSendable, outcomeOf, reasonAdvice, reasonMeaning, reasonTitle, refusalWord, resolutionWord,
 } from "../letters.js";
 import { useLoad } from "../live.js";
-import { Answer, Badge, Button, Card, Channel, Dialog, Empty, Field, Heading, Pager, Table, Time, may } from "../parts.js";
+import { Answer, Badge, Button, Card, Dialog, Empty, Field, Heading, Pager, Table, Time, may } from "../parts.js";
 import { address } from "../route.js";
-import { CHANNELS, channelWord, count, kindWord, whole } from "../words.js";
+import { CHANNELS, channelInside, channelWord, count, kindWord, whole } from "../words.js";
 
 const PAGE = 50;
 
@@ -80,11 +80,11 @@ function Groups({ reasons, mayAct, onAct, wanted, filter }) {
           <p class="note">${reasonAdvice(reason)}</p>
         </div>
         <div class="actions">
-          <${Button} tone="quiet" aria-pressed=${wanted.reason === reason ? "true" : "false"}
+          <${Button} tone="quiet" aria-label=${`Show only these: ${reasonTitle(reason)}`} aria-pressed=${wanted.reason === reason ? "true" : "false"}
             onClick=${() => filter({ reason: wanted.reason === reason ? null : reason, resolved: null })}>
-            ${wanted.reason === reason ? "Show all" : "Show"}<span class="unseen"> of ${reasonTitle(reason)}</span><//>
-          ${mayAct && isSendable(reason) && html`<${Button} onClick=${() => onAct({ kind: "reason", reason, number: open })}>
-            Send all again<span class="unseen">: ${reasonTitle(reason)}</span><//>`}
+            Show only these<//>
+          ${mayAct && isSendable(reason) && html`<${Button} aria-label=${`Send all again: ${reasonTitle(reason)}`}
+            onClick=${() => onAct({ kind: "reason", reason, number: open })}>Send all again<//>`}
         </div>
       </li>`)}
     </ul>
@@ -144,15 +144,15 @@ function Reason({ letter, selection }) {
 
 function Message({ letter }) {
   if (letter.kind === null) return html`<span class="note">no message of ours${letter.queue ? html`, on <code>${letter.queue}</code>` : ""}</span>`;
-  return html`<a href=${address("messages", { id: letter.notification_id })}>${kindWord(letter.kind)}</a> by <${Channel} channel=${letter.channel} />`;
+  return html`<span><a href=${address("messages", { id: letter.notification_id })}>${kindWord(letter.kind)}</a> by ${channelInside(letter.channel)}</span>`;
 }
 
 function Sendable({ letter }) {
   const word = letter.refusal === null ? html`<${Badge} tone="good">Yes<//>` : html`<${Badge}>No<//> <span>${refusalWord(letter.refusal)}</span>`;
-  return html`${word}${letter.possible_duplicate && html` <${Badge} tone="warn">The provider may have it<//>`}`;
+  return html`<span>${word}${letter.possible_duplicate && html` <${Badge} tone="warn">The provider may have it<//>`}</span>`;
 }
 
-const Settled = ({ letter }) => html`${resolutionWord(letter.resolution)}${letter.resolved_by && ` by ${actor(letter.resolved_by)}`}, <${Time} at=${letter.resolved_at} />`;
+const Settled = ({ letter }) => html`<span>${resolutionWord(letter.resolution)}${letter.resolved_by && ` by ${actor(letter.resolved_by)}`}, <${Time} at=${letter.resolved_at} /></span>`;
 
 function Confirm({ act, onDone, onClose }) {
   const { title, confirm, tone, body, run } = ACTS[act.kind](act);

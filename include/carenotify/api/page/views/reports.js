@@ -49,9 +49,9 @@ function Day({ day, today, target, to, navigate }) {
   const step = (days) => to({ date: daysAfter(day, days) });
   return html`<${Card} title=${showDay(day)} note=${day === today ? "today, as far as it has come" : null}>
     <div class="pick">
-      <a class="button plain" href=${step(-1)}>← <span class="unseen">To the </span>day before</a>
+      <a class="button plain" href=${step(-1)}>← Day before</a>
       <${Field} label="Day" type="date" value=${day} max=${today} onInput=${(date) => date && navigate(to({ date }))} />
-      ${day < today && html`<a class="button plain" href=${step(1)}><span class="unseen">To the </span>day after →</a>`}
+      ${day < today && html`<a class="button plain" href=${step(1)}>Day after →</a>`}
       <${Csv} path="reports/delivery.csv" query=${{ date: day }} of=${`the report of ${day}`} />
     </div>
     <${Answer} of=${report}>${(data) => html`<${DayReport} data=${data} target=${target} />`}<//>
@@ -72,8 +72,8 @@ function DayReport({ data, target }) {
         { title: "Reached", number: true, cell: (channel) => whole(data.reached_by_channel[channel] ?? 0) },
         { title: "Share of due", number: true, cell: (channel) => shareOf(data.reached_by_channel[channel] ?? 0, data.patient_days_due) },
       ]} /></section>
-      <section><h3>Failed or held up, by reason</h3><${Counts} caption="Reminders by reason" title="Reason" of=${data.by_reason} word=${reasonTitle} unit="Messages" empty="Nothing failed." /></section>
-      <section><h3>Not told, by reason</h3><${Counts} caption="Appointments that nobody was told of, by reason" title="Reason" of=${data.skipped} word=${skipWord} unit="Appointments" empty="Nobody was left out." /></section>
+      <section class="counts"><h3>Failed or held up, by reason</h3><${Counts} caption="Reminders by reason" title="Reason" of=${data.by_reason} word=${reasonTitle} unit="Messages" empty="Nothing failed." /></section>
+      <section class="counts"><h3>Not told, by reason</h3><${Counts} caption="Appointments that nobody was told of, by reason" title="Reason" of=${data.skipped} word=${skipWord} unit="Appointments" empty="Nobody was left out." /></section>
     </div>
     <p class="note">${asides(data)}</p>`;
 }
@@ -106,10 +106,10 @@ function Month({ month, today, target, to, navigate }) {
   const next = monthAfter(month, 1);
   return html`<${Card} title=${monthName(month)}>
     <div class="pick">
-      <a class="button plain" href=${to({ month: monthAfter(month, -1) })}>← <span class="unseen">To the </span>month before</a>
+      <a class="button plain" href=${to({ month: monthAfter(month, -1) })}>← Month before</a>
       <${Field} label="Month" type="month" value=${month} max=${today.slice(0, 7)} placeholder="2026-11"
         onInput=${(value) => /^\d{4}-\d{2}$/.test(value) && navigate(to({ month: value }))} />
-      ${next <= today.slice(0, 7) && html`<a class="button plain" href=${to({ month: next })}><span class="unseen">To the </span>month after →</a>`}
+      ${next <= today.slice(0, 7) && html`<a class="button plain" href=${to({ month: next })}>Month after →</a>`}
       <${Csv} path="reports/monthly.csv" query=${{ month }} of=${monthName(month)} />
     </div>
     <${Answer} of=${report}>${({ days }) => html`<${MonthReport} days=${days} target=${target} to=${to} month=${month} />`}<//>
@@ -150,7 +150,7 @@ function Coverage() {
 }
 
 /** The login's cookie goes along, so a plain link is enough. */
-const Csv = ({ path, query, of }) => html`<a class="button plain csv" href=${addressOf(path, query)} download>Save as CSV<span class="unseen">: ${of}</span></a>`;
+const Csv = ({ path, query, of }) => html`<a class="button plain csv" href=${addressOf(path, query)} aria-label=${`Save as CSV: ${of}`} download>Save as CSV</a>`;
 
 function asides({ fallbacks, possible_duplicates: twice, quarantined, addresses_left_out: left }) {
   const said = [

@@ -1,8 +1,8 @@
 // Send one message by hand: what, to whom, how and when; seen as the patient will see it before it goes, and sent once.
 
-import { html, useMemo, useRef, useState } from "../vendor/htm-preact.js";
+import { html, useEffect, useMemo, useRef, useState } from "../vendor/htm-preact.js";
 import { Problem, change, get } from "../api.js";
-import { asBody, fieldsOf, firstData, outOfPlace, wrongIn } from "../forms.js";
+import { asBody, emptyIn, fieldsOf, firstData, outOfPlace, wrongIn } from "../forms.js";
 import { useLoad } from "../live.js";
 import { Answer, Button, Card, Channel, Empty, Field, Heading, Trouble, may } from "../parts.js";
 import { address } from "../route.js";
@@ -61,6 +61,11 @@ function Form({ kinds, overview, announce, onAgain }) {
   };
   const look = (event) => {
     event.preventDefault();
+    const lacking = lacksOf(wish, kind);
+    if (lacking.length) {
+      setTrouble(new Problem({ status: 422, detail: "Some fields are missing or wrong.", errors: lacking }));
+      return;
+    }
     attempt("look", async () => {
       const preview = await change("POST", "notifications/preview", body);
       setLooked({ body: JSON.stringify(body), preview });
@@ -72,10 +77,13 @@ function Form({ kinds, overview, announce, onAgain }) {
     announce(answer.notification_ids.length ? `${count(answer.notification_ids.length, "message")} accepted` : "Nobody is told", answer.notification_ids.length ? "good" : "bad");
   });
 
+  const element = useRef(null);
+  useEffect(() => element.current?.querySelector("[aria-invalid]")?.focus(), [trouble]);
+
   if (sent) return html`<${Sent} answer=${sent} at=${body.schedule_at} onAgain=${onAgain} />`;
   const wrong = wrongIn(trouble);
   return html`<div class="sending">
-    <form onSubmit=${look} novalidate>
+    <form ref=${element} onSubmit=${look} novalidate>
       <${Card} title="Message">
         <${What} kinds=${kinds} kind=${kind} wish=${wish} put=${put} wrong=${wrong} />
         <${Field} label="Patient's id" hint="As in the hospital's system, for example pat-0042." required autocomplete="off" spellcheck=${false}
@@ -186,10 +194,20 @@ function Sent({ answer: { notification_ids: ids, reason }, at, onAgain }) {
   <//>`;
 }
 
+/** What can be seen to be wrong without asking the server, as its problems say it. */
+function lacksOf({ user, data, later, day, clock }, kind) {
+  const lacking = emptyIn(data, kind);
+  if (!/^[A-Za-z0-9\-.]{1,64}$/.test(user)) {
+    lacking.push({ field: "user", message: user ? "An id has only letters, digits, hyphens and dots." : "Fill this in." });
+  }
+  if (later && instantOf(day, clock) === null) lacking.push({ field: "schedule_at", message: "Say on which day and at what time." });
+  return lacking;
+}
+
 function bodyOf({ type, user, data, channels, later, day, clock }, kind) {
   const body = { type, user, data: asBody(data, kind) };
   if (channels.length) body.channels = channels;
-  if (later) body.schedule_at = instantOf(day, clock) ?? `${day}T${clock}`; // what is no time is for the server to refuse
+  if (later) body.schedule_at = instantOf(day, clock);
   return body;
 }
 
