@@ -91,7 +91,12 @@ def _rabbitmq(processes: Processes, password: str) -> Private:
     broker = RabbitMQ(processes, RabbitPorts(*_free_ports(5)), password)
     broker.start()
     return Private(
-        {"url": broker.url(), "management_url": broker.management_url, "password": password},
+        {
+            "url": broker.url(),
+            "management_url": broker.management_url,
+            "metrics_url": f"http://127.0.0.1:{broker.ports.prometheus}",
+            "password": password,
+        },
         {"kill": lambda: _killed(broker), "start": broker.start, "disk-limit": lambda size: _limit_disk(broker, size)},
     )
 

@@ -1,0 +1,227 @@
+"""Debian's Prometheus with the rules of deploy/, beside a real API, worker, PostgreSQL, RabbitMQ and exporters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from cryptography.fernet import Fernet
+
+from carenotify.app import App, build_app
+from carenotify.config import load_settings
+from carenotify.domain.access import Scope
+from carenotify.domain.window import local_day
+from carenotify.journeys.issue_key import issue_key
+from carenotify.sandbox.server import SandboxServer
+from stack.ports import pick_free
+from tests.integration.monitoring.plant import (
+    Prometheus,
+    running_alertmanager,
+    running_api,
+    running_exporters,
+    running_prometheus,
+    running_worker,
+    status_of,
+)
+from tests.integration.monitoring.queries import alerts, dashboard_queries, recorded_names, rule_queries
+from tests.integration.ward import Hospital, wait_for
+
+BERLIN = ZoneInfo("Europe/Berlin")
+JOBS = {
+    "carenotify-api": 1,
+    "carenotify-worker": 1,
+    "rabbitmq": 1,
+    "rabbitmq-queues": 1,
+    "postgres": 1,
+    "node": 1,
+    "prometheus": 1,
+    "alertmanager": 1,
+}
+
+# What is there only once something has happened that does not happen here, and what has to happen.
+AFTER_AN_EVENT = {
+    "carenotify_publish_unconfirmed_total": "the broker does not confirm a message",
+    "carenotify_claims_abandoned_total": "a worker is killed",
+    "carenotify_messages_lost_total": "the broker loses its disk",
+    "carenotify_notifications_expired_total": "a window closes over what waits",
+    "carenotify_outcomes_late_total": "a provider takes longer than a claim lasts",
+    "ALERTS": "an alert fires",
+}
+# Panels of what went wrong, where none of that goes wrong here.
+ERRORS_THAT_DO_NOT_HAPPEN = {
+    "errors: Errors of ours (5xx a second), by route",
+    "errors: Rounds of loops that failed (a minute)",
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("monitoring")
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[SandboxServer]:
+    with SandboxServer(
+        reminder_day=date(2026, 11, 27), timezone=BERLIN, appointments=5, callback_delay_seconds=(0.1, 0.2)
+    ) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def api_port() -> int:
+    return pick_free()
+
+
+@pytest.fixture(scope="module")
+def settings(module_database_url: str, module_broker_url: str, sandbox: SandboxServer, api_port: int) -> dict[str, str]:
+    return {
+        "CARENOTIFY_DATABASE_URL": module_database_url,
+        "CARENOTIFY_BROKER_URL": module_broker_url,
+        "CARENOTIFY_TIMEZONE": "Europe/Berlin",
+        "CARENOTIFY_SEND_WINDOW": "00:00-24:00",
+        "CARENOTIFY_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
+        "CARENOTIFY_INDEX_KEY": "an index key for the tests",
+        "CARENOTIFY_SMTP_URL": sandbox.smtp_url,
+        "CARENOTIFY_EMAIL_FROM": "hospital@hospital.example",
+        "CARENOTIFY_TWILIO_BASE_URL": sandbox.url,
+        "CARENOTIFY_TWILIO_ACCOUNT_SID": sandbox.sandbox.options.twilio_account_sid,
+        "CARENOTIFY_TWILIO_AUTH_TOKEN": sandbox.sandbox.options.twilio_auth_token,
+        "CARENOTIFY_TWILIO_FROM": "+15005550006",
+        "CARENOTIFY_PUBLIC_URL": f"http://127.0.0.1:{api_port}",
+        "CARENOTIFY_RELAY_INTERVAL_SECONDS": "0.1",
+        "CARENOTIFY_API_TRUSTED_PROXIES": "1",  # so that the key is asked for on loopback too
+    }
+
+
+@pytest.fixture(scope="module")
+def app(settings: dict[str, str]) -> Iterator[App]:
+    app = build_app(load_settings(settings))
+    app.seed_templates()
+    yield app
+    app.close()
+
+
+def plan(app: App, patients: range) -> None:
+    """Remind these patients today, by text and mail; the first has a number that is out of use, and no mail."""
+    hospital = Hospital(app.database)
+    today = local_day(app.clock(), BERLIN)
+    start = datetime.combine(today + timedelta(days=3), datetime.min.time(), BERLIN).replace(hour=10)
+    for number in patients:
+        phone, mail = f"+49151{10000100 + number}", f"p{number}@example.org"
+        hospital.add_patient(f"p{number}", phone=phone if number else _OUT_OF_USE, mail=mail if number else None)
+        hospital.add_appointment(f"a{number}", f"p{number}", start=start)
+    assert app.reminder_planner.plan(today).planned >= len(patients)
+
+
+_OUT_OF_USE = "+4915110000001"
+_DELIVERED = 'carenotify:notifications_today{channel="sms",status="delivered"}'
+
+
+@pytest.fixture(scope="module")
+def prometheus(
+    app: App,
+    settings: dict[str, str],
+    api_port: int,
+    folder: Path,
+    postgres_url: str,
+    rabbitmq_server: Mapping[str, str],
+) -> Iterator[Prometheus]:
+    """It has asked everybody several times, before and after a day's reminders were sent."""
+    _, key = issue_key(app.database, name="prometheus", scopes=[Scope.METRICS_READ], by="tests", now=app.clock())
+    secrets = {
+        f"/etc/alertmanager/secrets/{name}": _secret(folder / name)
+        for name in ("smtp_password", "slack_webhook_url", "pagerduty_routing_key")
+    }
+    plan(app, range(10))
+    with (
+        running_api(settings, folder / "api.log", api_port) as api,
+        running_worker(settings, folder / "worker.log") as worker,
+        running_exporters(folder, postgres_url) as exporters,
+        running_alertmanager(folder, secrets) as alertmanager,
+    ):
+        there = {"worker": worker, "rabbitmq": rabbitmq_server["metrics_url"], "alertmanager": alertmanager}
+        targets = exporters | {name: url.removeprefix("http://") for name, url in there.items()}
+        targets |= {"api": f"127.0.0.1:{api_port}", "workers": targets.pop("worker")}
+        with running_prometheus(folder, targets, key=key) as prometheus:
+            wait_for(lambda: prometheus.value("sum(up)") == len(JOBS), seconds=60)
+            assert status_of(f"{api}/metrics") == 401
+            plan(app, range(10, 20))
+            wait_for(lambda: prometheus.value(_DELIVERED) == 19, seconds=60)
+            yield prometheus
+
+
+def _secret(file: Path) -> str:
+    file.write_text("https://127.0.0.1:9/nobody-listens")
+    return str(file)
+
+
+def test_everybody_is_asked_and_answers(prometheus: Prometheus) -> None:
+    counted = {row["metric"]["job"]: int(row["value"][1]) for row in prometheus.result("sum by (job) (up)")}
+    assert counted == JOBS
+
+
+def test_every_rule_is_worked_out_without_an_error(prometheus: Prometheus) -> None:
+    rules = [rule for group in prometheus.ask("rules")["groups"] for rule in group["rules"]]
+    assert len(rules) == len(rule_queries())
+    assert {rule["name"]: rule.get("lastError") for rule in rules if rule["health"] != "ok"} == {}
+
+
+def test_every_metric_that_rules_and_dashboards_name_is_there_or_comes_with_an_event(prometheus: Prometheus) -> None:
+    asked = {name for query in (*rule_queries(), *dashboard_queries()) for name in query.metrics}
+    there = set(prometheus.ask("label/__name__/values"))
+    assert asked - there - AFTER_AN_EVENT.keys() == set()
+
+
+def test_every_query_of_every_dashboard_is_answered_with_data(prometheus: Prometheus) -> None:
+    excused = ERRORS_THAT_DO_NOT_HAPPEN
+    wanted = [
+        query
+        for query in dashboard_queries()
+        if not query.metrics & AFTER_AN_EVENT.keys() and query.place not in excused
+    ]
+    assert len(wanted) > 80
+    for query in dashboard_queries():
+        prometheus.result(query.expression)  # an error would be raised, also where nothing need be found
+    missing: list[str] = []
+
+    def all_there() -> bool:
+        missing[:] = [
+            f"{query.place}: {query.expression}" for query in wanted if not prometheus.result(query.expression)
+        ]
+        return not missing
+
+    try:
+        wait_for(all_there, seconds=20)
+    finally:
+        assert missing == []
+
+
+def test_every_recorded_figure_has_a_value(prometheus: Prometheus) -> None:
+    assert {name for name in recorded_names() if not prometheus.result(name)} == set()
+
+
+def test_the_day_is_told_as_it_is(prometheus: Prometheus) -> None:
+    assert prometheus.value("carenotify:today_planned") == 1
+    assert prometheus.value("carenotify:database_up") == 1
+    assert prometheus.value('carenotify:notifications_today{channel="email",status="sent"}') == 19
+    assert prometheus.value('carenotify:notifications_today{channel="sms",status="failed"}') == 1
+    assert prometheus.value("sum(carenotify:dead_letters_open)") == 1
+    assert prometheus.value('sum(carenotify_delivery_attempts_total{channel="sms",outcome="sent"})') == 19
+
+
+def test_what_is_wrong_here_is_seen_and_nothing_else(prometheus: Prometheus) -> None:
+    """Nothing has ever been loaded, and no Airflow looks for failures."""
+    ours = {rule["alert"] for rule in _of_the_day()}
+    seen = {alert["labels"]["alertname"] for alert in prometheus.ask("alerts")["alerts"]}
+    assert seen & ours == {"NothingLoaded", "WatcherSilent"}
+    assert "AlertsAlive" in seen
+
+
+def _of_the_day() -> list[dict[str, Any]]:
+    named = ("NoPlan", "NothingLoaded", "LoadHeld", "WatcherSilent", "TooFewReached", "RunFailed", "PausedInWindow")
+    more = ("NoWorker", "WorkerDown", "ApiDown", "BrokerDown", "DatabaseDown", "ChannelNotServed", "ProviderDown")
+    return [alerts()[name] for name in (*named, *more)]
