@@ -6,6 +6,8 @@ import { Problem, get, getIfChanged } from "./api.js";
 const EVERY_MS = 5_000;
 const HIDDEN_MS = 60_000;
 const LONGEST_MS = 60_000;
+// The server counts afresh every two seconds: what somebody has just done is surely in the answer after that.
+const SETTLED_MS = 2_500;
 
 /** How long to wait before asking again, after so many failures in a row. */
 export function pause(failures, { hidden = false, retryAfter = null } = {}) {
@@ -88,7 +90,11 @@ export function useOverview(enabled) {
       ),
     { enabled },
   );
-  return { ...state, refresh };
+  const refreshTwice = useCallback(() => {
+    refresh();
+    setTimeout(refresh, SETTLED_MS);
+  }, [refresh]);
+  return { ...state, refresh: refreshTwice };
 }
 
 /**

@@ -84,13 +84,15 @@ export const Field = ({ label, hint, error, options, as = "input", value = "", o
 };
 
 /**
- * A table that becomes a list of cards on a phone. `columns`: [{title, cell: (row) => …, number?}]; the first column's
- * cells head their rows. `caption` is read aloud. `rowKey(row)`.
+ * A table that becomes a list of cards on a phone. `columns`: [{title, cell: (row) => …, number?, lesser?}]; the first column's
+ * cells head their rows, and a phone leaves out what is `lesser`. `caption` is read aloud. `rowKey(row)`.
  */
 export const Table = ({ caption, columns, rows, rowKey, empty = "There is nothing here." }) => {
   if (rows.length === 0) return html`<${Empty}>${empty}<//>`;
-  const cell = (row, { title, cell: content, number }, place) => {
-    const shared = { "data-title": title, class: number ? "number" : null };
+  const classes = ({ number, lesser }) => [number && "number", lesser && "lesser"].filter(Boolean).join(" ") || null;
+  const cell = (row, column, place) => {
+    const { title, cell: content } = column;
+    const shared = { "data-title": title, class: classes(column) };
     return place === 0
       ? html`<th scope="row" role="rowheader" ...${shared}>${content(row)}</th>`
       : html`<td role="cell" ...${shared}>${content(row)}</td>`;
@@ -98,7 +100,7 @@ export const Table = ({ caption, columns, rows, rowKey, empty = "There is nothin
   return html`<table role="table">
     <caption class="unseen">${caption}</caption>
     <thead role="rowgroup"><tr role="row">
-      ${columns.map(({ title, number }) => html`<th scope="col" role="columnheader" class=${number ? "number" : null}>${title}</th>`)}
+      ${columns.map((column) => html`<th scope="col" role="columnheader" class=${classes(column)}>${column.title}</th>`)}
     </tr></thead>
     <tbody role="rowgroup">
       ${rows.map((row) => html`<tr role="row" key=${rowKey(row)}>${columns.map((column, place) => cell(row, column, place))}</tr>`)}
@@ -143,9 +145,12 @@ export const Dialog = ({ title, confirm, tone = "primary", onConfirm, onClose, c
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState(null);
   useEffect(() => {
-    const before = document.activeElement;
-    element.current.showModal();
-    return () => before?.isConnected && before.focus();
+    const [before, dialog] = [document.activeElement, element.current];
+    dialog.showModal();
+    return () => {
+      dialog.close(); // while it is open, nothing behind it can have the focus
+      if (before?.isConnected) before.focus();
+    };
   }, []);
   const run = useCallback(
     async (event) => {

@@ -17,12 +17,12 @@ export function PausedBanner({ me, paused, channels, onResume }) {
   </div>`;
 }
 
-/** The question before it is done. `act` is "pause" or "resume". */
-export function PauseDialog({ act, paused, channels, announce, refresh, onClose }) {
+/** The question before it is done. `act` is "pause" or "resume"; `onDone` gets the channels that are paused then. */
+export function PauseDialog({ act, paused, channels, announce, refresh, onDone, onClose }) {
   const open = act === "pause" ? channels.filter((channel) => !paused.includes(channel)) : paused;
   const [channel, setChannel] = useState(open.length === 1 ? open[0] : "");
   const run = async () => {
-    await change("POST", act, { channel: channel || null });
+    onDone((await change("POST", act, { channel: channel || null })).paused);
     announce(act === "pause" ? `Paused: ${what(channel)}.` : `Sending goes on: ${what(channel)}.`, "good");
     refresh();
   };

@@ -7,7 +7,6 @@ import { Answer, Badge, Button, Card, Channel, Dialog, Empty, Heading, Status, T
 import { address } from "./route.js";
 import { channelInside, isCancellable, kindWord, plain, statusTone, statusWord } from "./words.js";
 
-const OUTCOME_TONE = { sent: "good", delivered: "good", accepted: "good", failed: "bad", permanent: "bad", temporary: "warn", throttled: "warn" };
 const INSTANT = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}/;
 
 export function Story({ me, overview, id, announce, refresh }) {
@@ -47,7 +46,7 @@ function eventsOf(story) {
     { at: story.created_at, tone: "quiet", children: html`<${Cause} story=${story} />` },
     ...(story.changes ?? []).map(({ happened_at: at, actor, action }) => ({ at, tone: "quiet", children: html`${plain(action)} <span class="note">by ${actor}</span>` })),
     ...(story.queued_at ? [{ at: story.queued_at, tone: "quiet", children: "Handed to the queue" }] : []),
-    ...story.story.map((attempt) => ({ at: attempt.finished_at, tone: OUTCOME_TONE[attempt.outcome] ?? "quiet", children: html`<${Attempt} ...${attempt} />` })),
+    ...story.story.map((attempt) => ({ at: attempt.finished_at, tone: outcomeTone(attempt.outcome), children: html`<${Attempt} ...${attempt} />` })),
     ...story.receipts.map((receipt) => ({ at: receipt.received_at, tone: statusTone(receipt.status), children: html`<${Receipt} ...${receipt} />` })),
     ...(story.finished_at ? [{ at: story.finished_at, tone: statusTone(story.status), children: html`<${End} story=${story} />` }] : []),
   ];
@@ -59,7 +58,7 @@ const Link = ({ id, children }) => html`<a href=${address("messages", { id })}>$
 const Cause = ({ story }) => html`<strong>${story.kind === "reminder" ? "Planned" : "Asked for"}</strong>${story.event_id && html` because of the change <span class="id">${story.event_id}</span>`}${story.fallback_of && html`, in the place of <${Link} id=${story.fallback_of}>an earlier message<//>`}`;
 
 const Attempt = ({ attempt, provider, outcome, code }) => html`<${Words}><strong>Attempt ${attempt}</strong>
-  ${provider && html`<span>by ${provider}</span>`}<${Badge} tone=${OUTCOME_TONE[outcome] ?? "quiet"}>${plain(outcome)}<//>${code && html`<code>${code}</code>`}<//>`;
+  ${provider && html`<span>by ${provider}</span>`}<${Badge} tone=${outcomeTone(outcome)}>${plain(outcome)}<//>${code && html`<code>${code}</code>`}<//>`;
 
 const Receipt = ({ provider, provider_status: said, status, code }) => html`<${Words}><strong>Receipt</strong>
   <span>from ${provider}: ${plain(said)}</span>${code && html`<code>${code}</code>`}${status && html`<${Status} status=${status} />`}<//>`;
@@ -69,6 +68,7 @@ const End = ({ story }) => html`<${Words}><strong>${statusWord(story.status)}</s
   ${story.superseded_by.map((id) => html`<${Link} id=${id}>A newer message tells it now<//>`)}<//>`;
 
 const Words = ({ children }) => html`<span class="words">${children}</span>`;
+const outcomeTone = (outcome) => (outcome === "sent" || outcome === "delivered" ? "good" : "warn");
 const reasonOf = ({ status, reason }) => (reason === status ? "" : plain(reason));
 
 function Facts({ story }) {
@@ -78,7 +78,7 @@ function Facts({ story }) {
       <${Fact} name="Status"><${Status} status=${story.status} /> <span class="note">${reasonOf(story)}</span><//>
       <${Fact} name="Patient"><a class="id" href=${address("messages", { params: { patient_id: story.patient_id } })}>${story.patient_id}</a><//>
       ${appointments.length > 0 && html`<${Fact} name="Appointments">${appointments}<//>`}
-      <${Fact} name="Recipient">${story.recipient ?? "unknown"}<//>
+      <${Fact} name="Recipient">${story.recipient ?? "not known any more"}<//>
       <${Fact} name="Channel"><${Channel} channel=${story.channel} />${story.provider && html` <span class="note">${story.provider}</span>`}<//>
       ${story.provider_message_id && html`<${Fact} name="Provider's id"><span class="id">${story.provider_message_id}</span><//>`}
       ${story.error_code && html`<${Fact} name="Last code"><code>${story.error_code}</code><//>`}
@@ -99,7 +99,7 @@ const Told = ({ story, me }) => html`<${Card} title="What it tells">
 /** Data of any shape, as it was when the message was made. */
 function Value({ of }) {
   if (of === null) return html`<span class="note">nothing</span>`;
-  if (of.start && of.venue) return html`<${Time} at=${of.start} /><br />${of.venue}`;
+  if (INSTANT.test(of.start)) return html`<${Time} at=${of.start} /><br />${of.venue}`;
   if (Array.isArray(of)) return html`<ul class="plain">${of.map((each) => html`<li><${Value} of=${each} /></li>`)}</ul>`;
   if (typeof of === "object") return html`<dl class="facts">${Object.entries(of).map(([name, value]) => html`<div><dt>${plain(name)}</dt><dd><${Value} of=${value} /></dd></div>`)}</dl>`;
   return INSTANT.test(of) ? html`<${Time} at=${of} />` : String(of);

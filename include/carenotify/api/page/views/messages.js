@@ -22,7 +22,7 @@ export default function Messages(shared) {
 
 function Search({ overview, argument: { params }, navigate }) {
   const asked = useLoad(
-    (signal) => get("notifications", { ...queryOf(params), limit: PAGE }, { signal }),
+    async (signal) => ({ ...(await get("notifications", { ...queryOf(params), limit: PAGE }, { signal })), params }),
     [JSON.stringify(params), params.cursor ? null : overview], // the newest page is kept fresh
   );
   return html`
@@ -30,8 +30,8 @@ function Search({ overview, argument: { params }, navigate }) {
     <${Filters} key=${JSON.stringify(filtersOf(params))} params=${params} navigate=${navigate} />
     <${Card}>
       <${Answer} of=${asked}>${(page) => html`
-        <${Found} page=${page} isFiltered=${FILTERS.some((name) => params[name])} />
-        <${Pager} label="Pages of messages" ...${steps(params, page.cursor)} />`}<//>
+        <${Found} page=${page} isSearch=${isFiltered(page.params)} />
+        <${Pager} label="Pages of messages" ...${steps(page)} />`}<//>
     <//>`;
 }
 
@@ -53,31 +53,36 @@ function Filters({ params, navigate }) {
   const choice = (name, label, values, word) => html`<${Field} label=${label} value=${wanted[name] ?? ""} onInput=${choose(name)} options=${[["", "Any"], ...values.map((value) => [value, word(value)])]} />`;
   return html`<form class="card filters" role="search" aria-label="Messages" onSubmit=${search}>
     <${Field} label="Message id" value=${id} onInput=${lookUp} autocomplete="off" spellcheck="false" placeholder="paste it to see its story" />
-    ${text("patient_id", "Patient id")}${text("appointment_id", "Appointment id")}
-    ${choice("status", "Status", STATUSES, statusWord)}${choice("channel", "Channel", CHANNELS, channelWord)}
-    ${choice("kind", "Kind", KINDS, kindWord)}${text("reason", "Reason", { placeholder: "such as invalid_address" })}
-    ${text("from", "From day", { type: "date" })}${text("to", "To day", { type: "date" })}
+    <details open=${isWide()}>
+      <summary class="button plain">Filters${isFiltered(params) && ` (${Object.keys(filtersOf(params)).length})`}</summary>
+      <div class="fields">
+        ${text("patient_id", "Patient id")}${text("appointment_id", "Appointment id")}
+        ${choice("status", "Status", STATUSES, statusWord)}${choice("channel", "Channel", CHANNELS, channelWord)}
+        ${choice("kind", "Kind", KINDS, kindWord)}${text("reason", "Reason", { placeholder: "such as retries_spent" })}
+        ${text("from", "From day", { type: "date" })}${text("to", "To day", { type: "date" })}
+      </div>
+    </details>
     <div class="actions"><${Button} type="submit" tone="primary">Search<//>
-      ${FILTERS.some((name) => params[name]) && html`<a class="button plain" href=${address("messages")}>Show all</a>`}</div>
+      ${isFiltered(params) && html`<a class="button plain" href=${address("messages")}>Show all</a>`}</div>
   </form>`;
 }
 
-function Found({ page, isFiltered }) {
+function Found({ page, isSearch }) {
   const columns = [
     { title: "Made", cell: (row) => html`<a href=${address("messages", { id: row.id })}><${Time} at=${row.created_at} /></a>` },
     { title: "Patient", cell: (row) => html`<a class="id" href=${address("messages", { params: { patient_id: row.patient_id } })}>${row.patient_id}</a>` },
     { title: "Kind", cell: (row) => kindWord(row.kind) },
     { title: "Channel", cell: (row) => html`<${Channel} channel=${row.channel} />` },
     { title: "Status", cell: (row) => html`<span><${Status} status=${row.status} /> <span class="note">${plain(row.reason)}</span></span>` },
-    { title: "Attempts", number: true, cell: (row) => row.attempts },
-    { title: "Provider", cell: (row) => html`<span>${row.provider ?? "–"}${row.error_code && html` <code>${row.error_code}</code>`}</span>` },
-    { title: "Settled", cell: (row) => html`<${Time} at=${row.finished_at} />` },
+    { title: "Attempts", number: true, lesser: true, cell: (row) => row.attempts },
+    { title: "Provider", lesser: true, cell: (row) => html`<span>${row.provider ?? "–"}${row.error_code && html` <code>${row.error_code}</code>`}</span>` },
+    { title: "Settled", lesser: true, cell: (row) => html`<${Time} at=${row.finished_at} />` },
   ];
-  const empty = isFiltered ? "No message meets all of these conditions." : "No message has been made yet. They appear here when the day's plan is made, or an appointment changes.";
+  const empty = isSearch ? "No message meets all of these conditions." : "No message has been made yet. They appear here when the day's plan is made, or an appointment changes.";
   return html`<${Table} caption="Messages, newest first" columns=${columns} rows=${page.notifications} rowKey=${(row) => row.id} empty=${empty} />`;
 }
 
-function steps(params, following) {
+function steps({ params, cursor: following }) {
   const at = (cursor) => address("messages", { params: { ...filtersOf(params), cursor } });
   const isFirst = !params.cursor;
   if (following) cameFrom.set(following, params.cursor ?? null);
@@ -88,6 +93,8 @@ function steps(params, following) {
   };
 }
 
+const isFiltered = (params) => FILTERS.some((name) => params[name]);
+const isWide = () => window.matchMedia("(min-width: 720px)").matches;
 const filtersOf = (params) => Object.fromEntries(FILTERS.filter((name) => params[name]).map((name) => [name, params[name]]));
 
 /** Days of the address as the instants that the server asks for; the last day is included. */

@@ -16,19 +16,21 @@ const FATE_WORD = { delivered: "Delivered", sent: "Sent", waiting: "Waiting", fa
 export default function Today({ me, overview, announce, refresh }) {
   const now = useHospitalsNow(overview);
   const [asked, setAsked] = useState(null); // "pause", "resume" or null
+  const [done, setDone] = useState(null); // what was paused just now, until the next overview knows it
   if (overview === null) return html`<${Heading} title="Today" /><p class="looking" role="status">Counting…</p>`;
   const channels = Object.keys(overview.by_channel);
+  const paused = done?.overview === overview ? done.paused : overview.paused;
   return html`
     <${Heading} title=${showDay(overview.day)} note=${windowWords(overview.window, now)}>
-      ${may(me, "pause:write") && overview.paused.length < channels.length && html`<${Button} onClick=${() => setAsked("pause")}>Pause…<//>`}
+      ${may(me, "pause:write") && paused.length < channels.length && html`<${Button} onClick=${() => setAsked("pause")}>Pause…<//>`}
     <//>
-    <${PausedBanner} me=${me} paused=${overview.paused} channels=${channels} onResume=${() => setAsked("resume")} />
+    <${PausedBanner} me=${me} paused=${paused} channels=${channels} onResume=${() => setAsked("resume")} />
     ${hasBegun(overview) ? html`<${Day} overview=${overview} now=${now} />` : html`<${NotYet} overview=${overview} now=${now} />`}
     <div class="grid">
       <${Alerts} overview=${overview} />
       <div class="column"><${Providers} overview=${overview} /><${Background} overview=${overview} /></div>
     </div>
-    ${asked && html`<${PauseDialog} act=${asked} paused=${overview.paused} ...${{ channels, announce, refresh }} onClose=${() => setAsked(null)} />`}`;
+    ${asked && html`<${PauseDialog} act=${asked} ...${{ paused, channels, announce, refresh }} onDone=${(now) => setDone({ overview, paused: now })} onClose=${() => setAsked(null)} />`}`;
 }
 
 const totalsOf = (overview) =>
@@ -134,7 +136,7 @@ function Providers({ overview }) {
 
 function Alerts({ overview }) {
   const shown = overview.alerts.slice(0, MOST_ALERTS);
-  const explains = (alert) => shown.find(({ kind, resolved_at: over }) => kind === alert.kind && !over) === alert;
+  const explains = (alert) => shown.find((other) => !other.resolved_at && other.what_to_do === alert.what_to_do) === alert;
   const more = html`<a class="more" href=${address("alerts")}>All alerts</a>`;
   const unmailed = overview.alerts_unmailed > 0 ? `${count(overview.alerts_unmailed, "alert")} not mailed yet` : null;
   return html`<${Card} title="Alerts" note=${unmailed} wide actions=${more}>
@@ -144,7 +146,7 @@ function Alerts({ overview }) {
   <//>`;
 }
 
-/** What to do is said once, at the newest alert of a kind. */
+/** What to do is said once, at the newest alert that it is about. */
 const Alert = ({ alert, day, explains }) => html`<li class=${alert.resolved_at ? "over" : null}>
   <p><${Badge} tone=${alert.resolved_at ? "quiet" : severityTone(alert.severity)}>${alert.resolved_at ? "Over" : severityWord(alert.severity)}<//>
     <strong>${alert.title}</strong>${alert.count > 1 && html` <span class="number">× ${whole(alert.count)}</span>`}
