@@ -9,6 +9,7 @@ from __future__ import annotations
 from carenotify.metrics.exposition import Exposition, exposition
 from carenotify.metrics.recording import (
     begin,
+    begin_channel,
     record_claimed,
     record_connections,
     record_hand_over,
@@ -25,6 +26,7 @@ from carenotify.metrics.recording import (
 __all__ = [
     "Exposition",
     "begin",
+    "begin_channel",
     "exposition",
     "record_claimed",
     "record_connections",

@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from itertools import product
 from typing import TYPE_CHECKING
 
 from carenotify.domain.delivery import Outcome
 from carenotify.domain.notification import Channel, Lane
-from carenotify.metrics.words import ATTEMPT_OUTCOMES, METHODS, REFUSALS, known
+from carenotify.metrics.words import ATTEMPT_OUTCOMES, METHODS, PROGRESS, RECEIPT_WORDS, REFUSALS, known
 
 if TYPE_CHECKING:
     from carenotify.metrics.instruments import Instruments
@@ -28,7 +29,23 @@ def begin() -> None:
         if _Process.instruments is None:
             from carenotify.metrics.instruments import Instruments
 
-            _Process.instruments = Instruments()
+            _Process.instruments = own = Instruments()
+            for lane in Lane:
+                _ = own.published[(lane,)], own.unconfirmed[(lane,)]
+
+
+def begin_channel(channel: Channel, providers: Iterable[str]) -> None:
+    """A worker begins to deliver a channel through these providers.
+
+    Counters that can be foreseen are there from the beginning, at 0: Prometheus sees no increase in one that comes up
+    with its first event.
+    """
+    if own := _Process.instruments:
+        _ = own.without_use[(channel,)], own.late[(channel,)]
+        for reason in REFUSALS:
+            _ = own.refused[channel, reason]
+        for provider, outcome in product(providers, ATTEMPT_OUTCOMES):
+            _ = own.attempts[channel, provider, outcome]
 
 
 def instruments() -> Instruments | None:
@@ -48,14 +65,14 @@ def record_hand_over(
 ) -> None:
     """A message that had been due for so long was handed to a provider, which took so long to answer."""
     if own := _Process.instruments:
-        own.waited_seconds[channel, lane].observe(max(0.0, waited_seconds))
+        own.waited_seconds[channel, lane].observe(waited_seconds if waited_seconds > 0 else 0.0)  # clocks differ
         own.call_seconds[channel, provider].observe(call_seconds)
 
 
 def record_outcomes(channel: Channel, outcomes: Iterable[Outcome], *, late: int) -> None:
     """These came of a channel's claims; so many of them after their claim had run out."""
     if own := _Process.instruments:
-        found = Counter((outcome.provider, outcome.reason or outcome.status.value) for outcome in outcomes)
+        found = Counter((outcome.provider, outcome.reason or outcome.status) for outcome in outcomes)
         for (provider, word), number in found.items():
             if provider is None:
                 own.refused[channel, known(word, REFUSALS)].inc(number)
@@ -95,7 +112,8 @@ def record_connections(*, busy: int, idle: int, waiting: int) -> None:
 def record_round(loop: str, *, seconds: float, done: bool) -> None:
     """A background loop went round."""
     if own := _Process.instruments:
-        own.rounds[loop, "done" if done else "failed"].inc()
+        own.rounds[loop, "done"].inc(done)
+        own.rounds[loop, "failed"].inc(not done)
         own.round_seconds[(loop,)].observe(seconds)
 
 
@@ -115,8 +133,9 @@ def record_lost(messages: int) -> None:
 def record_receipts(found: Iterable[tuple[str, str | None]]) -> None:
     """These receipts were new: each one's provider, and where it moves a notification (None: nowhere)."""
     if own := _Process.instruments:
-        for (provider, status), number in Counter(found).items():
-            own.receipts[provider, status or "progress"].inc(number)
+        counted = Counter(found)
+        for provider, word in product({provider for provider, _ in counted}, RECEIPT_WORDS):
+            own.receipts[provider, word].inc(counted[provider, None if word == PROGRESS else word])
 
 
 def record_request(method: str, route: str | None, status: int, *, seconds: float) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from carenotify.domain.receipt import SAID
+
 OTHER = "other"
 
 # What domain/delivery.py makes of a provider's answer.
@@ -37,6 +39,10 @@ REFUSALS = frozenset({
     "put_back",
     "provider_down",
 })  # fmt: skip
+
+# What a receipt can say; most say nothing that moves a notification.
+PROGRESS = "progress"
+RECEIPT_WORDS = (*SAID, PROGRESS)
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 

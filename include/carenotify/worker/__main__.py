@@ -108,6 +108,7 @@ def end_with_thread(died: threading.ExceptHookArgs) -> None:
 
 def _channel_worker(app: App, channel: Channel, *, urgent: bool) -> ChannelWorker:
     _ = app.providers[channel]  # what is missing for any of them shows now, not at the first message
+    metrics.begin_channel(channel, app.provider_names[channel])
     return ChannelWorker(
         channel=channel,
         deliverer=app.deliverer,
