@@ -146,7 +146,13 @@ function FormTrouble({ trouble, wrong, onAgain }) {
     ${others.length > 0 && html`<ul class="wrong">${others.map(({ field, message }) => html`<li>${field}: ${message}</li>`)}</ul>`}`;
 }
 
-function Preview({ looked, isLooked, at, busy, onSend }) {
+function Preview({ looked, ...rest }) {
+  const element = useRef(null);
+  useEffect(() => looked && element.current.focus(), [looked]); // on a phone it is below the form
+  return html`<div ref=${element} tabindex="-1" class="preview"><${Previewed} looked=${looked} ...${rest} /></div>`;
+}
+
+function Previewed({ looked, isLooked, at, busy, onSend }) {
   if (looked === null) return html`<${Card} title="Preview"><${Empty}>Press Preview to see what the patient would get. Nothing is sent by that.<//><//>`;
   const { reason, messages } = looked.preview;
   return html`<${Card} title="Preview" note=${isLooked ? null : "of what you had written before"}>
@@ -167,20 +173,22 @@ function Message({ message: { channel, language, subject, text, html: mail, sms 
     <header><h3><${Channel} channel=${channel} /></h3><span class="note">in ${languageName(language)}${sms ? `, ${segments(sms)}` : ""}</span></header>
     ${subject && html`<p class="subject"><span class="unseen">Subject: </span>${subject}</p>`}
     <p class="said" lang=${language} dir="auto">${text}</p>
-    ${mail && html`<details><summary>As formatted mail</summary><iframe title="The formatted mail" sandbox="" srcdoc=${withoutStyles(mail)}></iframe></details>`}
+    ${mail && html`<details><summary>As formatted mail</summary><iframe title="The formatted mail" sandbox="" srcdoc=${framed(mail, language)}></iframe></details>`}
   </article>`;
 }
 
-/** The page's policy forbids styles that are not in its own files; a mail's own would only be refused, loudly. */
-function withoutStyles(mail) {
-  const parsed = new DOMParser().parseFromString(mail, "text/html");
-  for (const element of parsed.querySelectorAll("style, link, script, base, meta[http-equiv]")) element.remove();
-  for (const element of parsed.querySelectorAll("[style]")) element.removeAttribute("style");
-  const sheet = parsed.createElement("link");
-  sheet.rel = "stylesheet";
-  sheet.href = new URL("../mail.css", import.meta.url).href;
-  parsed.head.append(sheet);
-  return `<!doctype html>${parsed.documentElement.outerHTML}`;
+/**
+ * The mail as a document for a frame in which no script runs. The page's policy, which the frame inherits, forbids styles
+ * that are not in its own files, so the mail's own go out and mail.css comes in. Inside <template> nothing is loaded or run.
+ */
+function framed(mail, language) {
+  const inert = document.createElement("template");
+  inert.innerHTML = mail;
+  for (const element of inert.content.querySelectorAll("style, link, script, base, meta, title")) element.remove();
+  for (const element of inert.content.querySelectorAll("[style]")) element.removeAttribute("style");
+  const sheet = new URL("../mail.css", import.meta.url).href;
+  return `<!doctype html><html lang="${language.replace(/[^\w-]/g, "")}"><meta charset="utf-8"><title>Mail</title>
+    <link rel="stylesheet" href="${sheet}"><body>${inert.innerHTML}</body></html>`;
 }
 
 function Sent({ answer: { notification_ids: ids, reason }, at, onAgain }) {
