@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from carenotify.api import create_app
 from carenotify.app import App, build_app
+from tests.conftest import Fresh
 from tests.integration.api.desk import TOKENS
 from tests.integration.page.believable_day import BelievableDay, play_believable_day
 from tests.integration.page.browser import Server, Visitor, chromium, log_in
@@ -45,22 +46,23 @@ def server(app: App) -> Iterator[Server]:
     yield from _served(app)
 
 
-@pytest.fixture(scope="module")
-def busy_app(module_database_url: str) -> Iterator[App]:
-    """A hospital's day at half past nine, which the tests of one file look at and do not change."""
-    app = build_app(make_settings(module_database_url), clock=SetClock())
-    app.seed_templates()
-    yield app
-    app.close()
+@pytest.fixture(scope="session")
+def busy_app(fresh_database: Fresh) -> Iterator[App]:
+    """A hospital's day at half past nine, which all tests of the page look at and none changes."""
+    with fresh_database() as database_url:
+        app = build_app(make_settings(database_url), clock=SetClock())
+        app.seed_templates()
+        yield app
+        app.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def busy_day(busy_app: App) -> BelievableDay:
     """Where in `busy_app` to look for what."""
     return play_believable_day(busy_app)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def busy_server(busy_app: App, busy_day: BelievableDay) -> Iterator[Server]:
     """The page over a day with something of everything."""
     yield from _served(busy_app)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.integration.page.browser import Server
 from tests.integration.page.conftest import Enter
@@ -22,3 +23,48 @@ def test_everybody_sees_the_tabs_that_their_role_opens(
     page = enter(role).open()
     shown = page.get_by_role("navigation", name="Views").get_by_role("link")
     assert shown.evaluate_all("links => links.map(link => link.firstChild.textContent.trim())") == titles
+
+
+def test_nobody_is_shown_the_way_to_airflows_login(server: Server, enter: Enter) -> None:
+    visitor = enter(None)
+    visitor.allow("401")
+    page = visitor.open()
+    expect(page.locator("main")).to_contain_text("You are not logged in")
+    assert page.get_by_role("link", name="Log in to Airflow").get_attribute("href") == server.url.removesuffix(
+        "carenotify/page"
+    )
+
+
+def test_a_role_without_rights_is_told_so(server: Server, enter: Enter) -> None:
+    visitor = enter("Guest")
+    visitor.allow("403")
+    expect(visitor.open().locator("main")).to_contain_text("Nothing to see with your role")
+
+
+def test_a_login_that_ends_is_said_and_what_was_seen_stays(busy_server: Server, enter: Enter) -> None:
+    visitor = enter("Viewer")
+    visitor.allow("401")
+    page = visitor.open()
+    page.locator(".figures").wait_for()
+    visitor.context.clear_cookies()
+    page.evaluate("dispatchEvent(new Event('online'))")
+    expect(page.locator(".stale")).to_contain_text("You are no longer logged in. Log in to Airflow")
+    expect(page.locator(".figures")).to_be_visible()
+
+
+def test_an_address_that_is_none_leads_back(busy_server: Server, enter: Enter) -> None:
+    page = enter("Viewer").open("#send")
+    expect(page.locator("main")).to_contain_text("There is no such page")
+    page.get_by_role("link", name="Go to Today").click()
+    expect(page.locator(".figures")).to_be_visible()
+
+
+def test_a_view_that_breaks_leaves_the_others_alone(busy_server: Server, enter: Enter) -> None:
+    visitor = enter("Viewer")
+    visitor.allow("TypeError")
+    page = visitor.open("#reports")
+    page.route("**/v1/notifications?*", lambda route: route.fulfill(json={"notifications": None, "cursor": None}))
+    page.get_by_role("link", name="Messages").click()
+    expect(page.get_by_role("alert")).to_contain_text("This view could not be shown. The others still work.")
+    page.get_by_role("link", name="Today").click()
+    expect(page.locator(".figures")).to_be_visible()

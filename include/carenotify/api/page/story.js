@@ -67,7 +67,8 @@ const End = ({ story }) => html`<${Words}><strong>${statusWord(story.status)}</s
   <span>${reasonOf(story)}</span>${story.fallback_id && html`<${Link} id=${story.fallback_id}>Another message took its place<//>`}
   ${story.superseded_by.map((id) => html`<${Link} id=${id}>A newer message tells it now<//>`)}<//>`;
 
-const Words = ({ children }) => html`<span class="words">${children}</span>`;
+/** Pieces of a line with spaces between them, which htm leaves out. */
+const Words = ({ children }) => html`<span class="words">${children.flat().filter(Boolean).flatMap((piece) => [" ", piece])}</span>`;
 const outcomeTone = (outcome) => (outcome === "sent" || outcome === "delivered" ? "good" : "warn");
 const reasonOf = ({ status, reason }) => (reason === status ? "" : plain(reason));
 
