@@ -326,6 +326,11 @@ class App:
             self.database, self.settings, self.clock, self.delivery_watch, self.alert_mailer, self.alert_sender
         )
 
+    @property
+    def no_alerts_because(self) -> str | None:
+        """Why this process cannot mail staff; None when it can."""
+        return self._provider_table.no_alerts_because
+
     # --- what people look at -----------------------------------------------------------------
 
     @cached_property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import UserDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, cached_property
 
 from carenotify.channels.base import Provider
@@ -68,8 +68,25 @@ class ProviderTable:
         """Hands mail for staff to the first of CARENOTIFY_EMAIL_PROVIDERS that takes it, at each call anew."""
         from carenotify.channels.email.alert_mail import first_that_takes
 
+        return first_that_takes(self._alert_ways)
+
+    @cached_property
+    def _alert_ways(self) -> Sequence[Callable[[], Callable[[AlertMail], None]]]:
         makers = {"smtp": cache(self._smtp_alerts), "ses": cache(self._ses_alerts)}
-        return first_that_takes([makers[name] for name in self.names[Channel.EMAIL] if name in makers])
+        return [makers[name] for name in self.names[Channel.EMAIL] if name in makers]
+
+    @property
+    def no_alerts_because(self) -> str | None:
+        """Why this process cannot mail staff, as far as its settings show; None when it can."""
+        if not self._settings.alert_to:
+            return f"{PREFIX}ALERT_TO: is not set"
+        problems = []
+        for way in self._alert_ways:
+            try:
+                way()
+            except SettingsError as error:
+                problems.append(str(error))
+        return "; ".join(problems) if len(problems) == len(self._alert_ways) else None
 
     def _smtp_alerts(self) -> Callable[[AlertMail], None]:
         from carenotify.channels.email.alert_mail import SmtpAlerts

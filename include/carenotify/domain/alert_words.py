@@ -191,7 +191,7 @@ def _run(group: AlertGroup, zone: ZoneInfo) -> str:
 
 
 def _stalled(group: AlertGroup, zone: ZoneInfo) -> str:
-    return f"{group.alerts[0].channel}: {_messages(group)} wait, the oldest due at {_at(_since(group), zone)}"
+    return f"{group.alerts[0].channel}: {_messages(group)} waiting, the oldest due at {_at(_since(group), zone)}"
 
 
 def _down(group: AlertGroup, _zone: ZoneInfo) -> str:
@@ -200,7 +200,7 @@ def _down(group: AlertGroup, _zone: ZoneInfo) -> str:
 
 
 def _paused(group: AlertGroup, zone: ZoneInfo) -> str:
-    return f"{group.alerts[0].subject} since {_at(_since(group), zone)}, {_messages(group)} wait"
+    return f"{group.alerts[0].subject} since {_at(_since(group), zone)}, with {_messages(group)} waiting"
 
 
 def _no_plan(group: AlertGroup, _zone: ZoneInfo) -> str:

@@ -17,7 +17,7 @@ from carenotify.storage.alerts import LeasedMail
 from carenotify.storage.database import Database
 
 # Longer than any mail server takes to answer; what was not marked by then is sent again.
-_LEASE = timedelta(minutes=5)
+_LEASE = timedelta(minutes=3)
 
 Send = Callable[[AlertMail], None]
 
@@ -57,7 +57,9 @@ class AlertMailer:
         try:
             send(word_alerts(leased.alerts, message_id=message_id, settings=self.settings))
         except AlertNotSentError as error:
-            if not error.perhaps_taken:  # the next mail tells it together with all that is new by then
-                with self.database.transaction() as transaction:
+            with self.database.transaction() as transaction:
+                if error.perhaps_taken:
+                    alerts.let_go(transaction, leased.mail_id, now=self.clock())
+                else:  # the next mail tells it together with all that is new by then
                     alerts.give_back(transaction, leased.mail_id)
             raise

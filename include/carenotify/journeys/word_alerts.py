@@ -23,7 +23,7 @@ _SUBJECT_LENGTH = 150
 @dataclass(frozen=True, slots=True)
 class _Line:
     text: str
-    samples: Sequence[str] = ()
+    samples: Sequence[tuple[str, str]] = ()  # ids, each with where its story is
     link: str | None = None
 
 
@@ -76,7 +76,7 @@ def _section(groups: Sequence[AlertGroup], page: str, settings: Settings) -> _Se
         severity=first.severity,
         total=f"{total:,}" if total else "",
         lines=[
-            _Line(group.line(settings.timezone), group.samples, _link(group, page, settings))
+            _Line(group.line(settings.timezone), _samples(group, page), _link(group, page, settings))
             for group in by_size[:_LINES]
         ],
         more=len(groups) - len(by_size[:_LINES]),
@@ -84,6 +84,11 @@ def _section(groups: Sequence[AlertGroup], page: str, settings: Settings) -> _Se
         link=page + ABOUT[first.kind].path,
         handbook=f"{_HANDBOOK}{first.kind.anchor}",
     )
+
+
+def _samples(group: AlertGroup, page: str) -> list[tuple[str, str]]:
+    where = "#messages/" if group.kind is AlertKind.DELIVERY_FAILED else "#dead-letters/"
+    return [(sample, f"{page}{where}{sample}") for sample in group.samples]
 
 
 def _link(group: AlertGroup, page: str, settings: Settings) -> str | None:

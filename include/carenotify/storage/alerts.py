@@ -81,6 +81,7 @@ WHERE a.id = waiting.id
 _OF_MAIL = f"SELECT {_COLUMNS} FROM alerts WHERE mail_id = %(mail_id)s AND mailed_at IS NULL ORDER BY id"
 
 _MAILED = "UPDATE alerts SET mailed_at = %(now)s, mail_until = NULL WHERE mail_id = %(mail_id)s AND mailed_at IS NULL"
+_LET_GO = "UPDATE alerts SET mail_until = %(now)s WHERE mail_id = %(mail_id)s AND mailed_at IS NULL"
 _GIVE_BACK = "UPDATE alerts SET mail_id = NULL, mail_until = NULL WHERE mail_id = %(mail_id)s AND mailed_at IS NULL"
 
 _PAGE = f"""
@@ -143,6 +144,7 @@ def raise_with_mail(
 def resolve(transaction: Transaction, kind: AlertKind, *, except_keys: Collection[str], now: datetime) -> int:
     """What lasted and is not among these dedup_keys is over; the next mail says so. Returns how many."""
     parameters = {"kind": kind.value, "except_keys": list(except_keys), "recurring": kind in RECURRING, "now": now}
+    transaction.execute("SELECT pg_advisory_xact_lock(%s)", (_MAIL_LOCK,))  # nobody takes them for a mail meanwhile
     return transaction.execute(_RESOLVE, parameters).rowcount
 
 
@@ -174,6 +176,11 @@ def mark_mailed(transaction: Transaction, mail_id: UUID, *, now: datetime) -> in
 def give_back(transaction: Transaction, mail_id: UUID) -> None:
     """That mail surely was not taken: what it was to tell waits for the next one."""
     transaction.execute(_GIVE_BACK, {"mail_id": mail_id})
+
+
+def let_go(transaction: Transaction, mail_id: UUID, *, now: datetime) -> None:
+    """That mail may have been taken: whoever mails next sends it again, as it is."""
+    transaction.execute(_LET_GO, {"mail_id": mail_id, "now": now})
 
 
 def page(transaction: Transaction, *, before: int | None = None, limit: int) -> list[Alert]:

@@ -130,7 +130,7 @@ def _loops(app: App, workers: Sequence[ChannelWorker], *, relay: bool, look_up: 
         loops.extend(_receipt_loops(app))
     if relay and app.settings.patient_api_url is not None:
         loops.append(Periodic("contacts", app.contact_completer.complete, interval_seconds=_CONTACT_SECONDS))
-    loops.append(WatchdogLoop(app.watchdog, app.settings))
+    loops.append(WatchdogLoop(app.watchdog, app.settings, no_alerts_because=app.no_alerts_because))
     return loops
 
 

@@ -20,14 +20,14 @@ class WatchdogLoop(Periodic):
     It must not hurt what it watches over, so nothing that goes wrong in it ends the process.
     """
 
-    def __init__(self, watchdog: Watchdog, settings: Settings) -> None:
+    def __init__(self, watchdog: Watchdog, settings: Settings, *, no_alerts_because: str | None) -> None:
         super().__init__("watchdog", watchdog.look, interval_seconds=_interval_seconds(settings))
-        self._told_anybody = bool(settings.alert_to)
+        self._no_alerts_because = no_alerts_because
 
     def start(self) -> None:
-        """Begin, in the background; say so when nobody would be told."""
-        if not self._told_anybody:
-            log.warning("CARENOTIFY_ALERT_TO is not set: staff are not mailed when something fails")
+        """Begin, in the background; say so when nobody can be told."""
+        if self._no_alerts_because is not None:
+            log.warning("this process cannot mail staff when something fails: %s", self._no_alerts_because)
         super().start()
 
     def round(self) -> None:

@@ -35,7 +35,7 @@ def test_a_bug_in_a_round_is_logged_without_its_text_and_the_next_round_comes(
         rounds.append(1)
         raise ZeroDivisionError("Anna Muster")
 
-    loop = WatchdogLoop(watchdog(look), settings())
+    loop = WatchdogLoop(watchdog(look), settings(), no_alerts_because=None)
     loop.round()
     loop.round()
     assert len(rounds) == 2
@@ -54,4 +54,5 @@ def test_a_bug_in_a_round_is_logged_without_its_text_and_the_next_round_comes(
     ids=["usual", "plan", "watch", "ingest"],
 )
 def test_it_looks_often_enough_for_the_shortest_patience(others: dict[str, float], seconds: float) -> None:
-    assert WatchdogLoop(watchdog(None), settings(**others))._interval_seconds == pytest.approx(seconds)
+    loop = WatchdogLoop(watchdog(None), settings(**others), no_alerts_because=None)
+    assert loop._interval_seconds == pytest.approx(seconds)

@@ -25,6 +25,7 @@ CREATE TABLE alerts (
     mailed_at   timestamptz                     -- when a mail server took it
 );
 CREATE INDEX alerts_to_mail ON alerts (raised_at) WHERE mailed_at IS NULL;
+CREATE INDEX alerts_that_last ON alerts (kind) WHERE dedup_key IS NOT NULL AND resolved_at IS NULL;
 CREATE INDEX alerts_by_time ON alerts (raised_at, id);
 
 -- The failure that staff were last told of, by its `finished_at`: one that fails again is a new one.
