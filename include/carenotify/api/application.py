@@ -29,6 +29,7 @@ from carenotify.api.routes.notifications import notifications
 from carenotify.api.routes.overview import overview
 from carenotify.api.routes.page import page
 from carenotify.api.routes.pauses import pausing
+from carenotify.api.routes.previews import previews
 from carenotify.api.routes.providers import providers
 from carenotify.api.routes.receipts import receipts
 from carenotify.api.routes.reports import reports
@@ -49,6 +50,7 @@ _BLUEPRINTS = (
     events,
     fhir,
     notifications,
+    previews,
     dead_letters,
     dead_letter_piles,
     pausing,

@@ -71,6 +71,10 @@ LARGEST_ID = 2**63 - 1
 FhirId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9\-.]{1,64}$")]
 
 
+# Why something is as it is: a short name of ours.
+ReasonName = Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,64}$")]
+
+
 def _printable(value: str) -> str:
     if not value.isprintable():
         raise ValueError("holds characters that cannot be printed")

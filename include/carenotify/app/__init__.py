@@ -38,12 +38,15 @@ from carenotify.journeys.look_up_receipts import ReceiptLookUp
 from carenotify.journeys.mail_alerts import AlertMailer
 from carenotify.journeys.pace_sending import UNPACED, Pace, SharedPace
 from carenotify.journeys.plan_reminders import ReminderPlanner
+from carenotify.journeys.preview_notification import NotificationPreviewer
 from carenotify.journeys.publish_at_once import PromptPublisher
 from carenotify.journeys.publish_due import DuePublisher
 from carenotify.journeys.read_figures import FigureReader
 from carenotify.journeys.read_overview import OverviewReader
 from carenotify.journeys.record_receipt import ReceiptRecorder
 from carenotify.journeys.relay_due import Relay
+from carenotify.journeys.report_coverage import CoverageReporter
+from carenotify.journeys.report_month import MonthReporter
 from carenotify.journeys.request_notification import NotificationRequester
 from carenotify.journeys.seed_templates import seed_templates
 from carenotify.journeys.send_due import DueSender
@@ -162,6 +165,11 @@ class App:
         return NotificationRequester(self.database, self.settings, self.clock)
 
     @cached_property
+    def notification_previewer(self) -> NotificationPreviewer:
+        """Shows what would be sent."""
+        return NotificationPreviewer(self.database, self.notification_requester, self._hospital)
+
+    @cached_property
     def due_publisher(self) -> DuePublisher:
         """Publishes what is due."""
         return DuePublisher(
@@ -200,13 +208,17 @@ class App:
         spared = URGENT_KINDS if self.settings.recipient_limit_spares_urgent else ()
         return RecipientLimit(self.settings.recipient_messages_per_hour or None, spared)
 
+    @property
+    def _hospital(self) -> Hospital:
+        return Hospital(self.settings.hospital_name, self.settings.hospital_phone, self.settings.timezone)
+
     @cached_property
     def deliverer(self) -> Deliverer:
         """Delivers what was queued."""
         return Deliverer(
             database=self.database,
             chooser=self.provider_chooser,
-            hospital=Hospital(self.settings.hospital_name, self.settings.hospital_phone, self.settings.timezone),
+            hospital=self._hospital,
             clock=self.clock,
             claim_for=timedelta(seconds=self.settings.claim_seconds),
             recipient_limit=self.recipient_limit,
@@ -314,6 +326,11 @@ class App:
         """Hands a mail for staff to our own e-mail providers."""
         return self._provider_table.alert_sender
 
+    @property
+    def no_alerts_because(self) -> str | None:
+        """Why this process cannot mail staff; None when it can."""
+        return self._provider_table.no_alerts_because
+
     @cached_property
     def figure_reader(self) -> FigureReader:
         """Reads how delivery stands, for monitoring."""
@@ -326,17 +343,22 @@ class App:
             self.database, self.settings, self.clock, self.delivery_watch, self.alert_mailer, self.alert_sender
         )
 
-    @property
-    def no_alerts_because(self) -> str | None:
-        """Why this process cannot mail staff; None when it can."""
-        return self._provider_table.no_alerts_because
-
     # --- what people look at -----------------------------------------------------------------
 
     @cached_property
     def overview_reader(self) -> OverviewReader:
         """Tells how a day goes."""
         return OverviewReader(self.database, self.settings, self.provider_names, self.clock)
+
+    @cached_property
+    def month_reporter(self) -> MonthReporter:
+        """Reports months."""
+        return MonthReporter(self.database, self.settings, self.clock)
+
+    @cached_property
+    def coverage_reporter(self) -> CoverageReporter:
+        """Reports how many patients can be reached."""
+        return CoverageReporter(self.database, self.settings, self.clock)
 
     def seed_templates(self) -> int:
         """Store the wordings that come with carenotify; returns how many were new."""

@@ -4,15 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from carenotify.domain.masking import MASK, mask_address
+from carenotify.domain.notification import Channel
+from carenotify.domain.patient import addresses
 from carenotify.errors import NotFoundError
-from carenotify.storage import notification_stories
-from carenotify.storage.database import Database
+from carenotify.storage import audit_log, notification_stories
+from carenotify.storage.database import Database, Transaction
 from carenotify.storage.notification_stories import NotificationState, Story
+from carenotify.storage.recipients import Recipient, read_recipient
+from carenotify.storage.sealed import Sealer
 
-MASK = "•••"
+# A page that stays open asks again and again; that is one reading.
+_ONE_READING = timedelta(minutes=10)
+# It has no address yet, and will go to the one that is best then.
+_BEFORE_SENDING = frozenset({"pending", "queued", "sending"})
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who reads a story, as the audit log names them, and whether they are shown whom and what it tells."""
+
+    actor: str
+    masked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReadStory:
+    """A story as its reader may see it. `recipient` is the address that it went to, or would go to now.
+
+    None when that is not known: it never got an address, or the patient does not have that address any more.
+    """
+
+    story: Story
+    recipient: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +51,40 @@ class PageOfStates:
     next: UUID | None
 
 
-def read_story(database: Database, notification_id: UUID, *, masked: bool) -> Story:
-    """A notification from its cause to its end. Raises NotFoundError."""
+def read_story(database: Database, notification_id: UUID, reader: Reader, *, now: datetime, today: date) -> ReadStory:
+    """A notification from its cause to its end; whoever is shown an address is noted. Raises NotFoundError."""
     with database.transaction() as transaction:
         story = notification_stories.story(transaction, notification_id, sealer=database.sealer)
-    if story is None:
-        raise NotFoundError("there is no such notification")
-    return replace(story, data=mask(story.data)) if masked else story
+        if story is None:
+            raise NotFoundError("there is no such notification")
+        address = _address(transaction, story, sealer=database.sealer, today=today)
+        if reader.masked:
+            return ReadStory(replace(story, data=mask(story.data)), None if address is None else mask_address(address))
+        if address is not None:
+            audit_log.record_unless_lately(
+                transaction,
+                actor=reader.actor,
+                action="notification.address_read",
+                subject=str(notification_id),
+                now=now,
+                lately=_ONE_READING,
+            )
+    return ReadStory(story, address)
+
+
+def _address(transaction: Transaction, story: Story, *, sealer: Sealer, today: date) -> str | None:
+    recipient = read_recipient(transaction, story.state.patient_id, sealer=sealer)
+    if recipient is None:
+        return None
+    if story.state.status in _BEFORE_SENDING:
+        return _best(recipient, story, sealer=sealer, today=today)
+    known = (contact.value for contact in recipient.patient.contacts)
+    return next((value for value in known if story.sent_to is not None and sealer.index(value) == story.sent_to), None)
+
+
+def _best(recipient: Recipient, story: Story, *, sealer: Sealer, today: date) -> str | None:
+    usable = addresses(recipient.patient, Channel(story.state.channel), today, recipient.refused_addresses)
+    return next((one.value for one in usable if sealer.index(one.value) not in story.tried_addresses), None)
 
 
 def read_page(database: Database, wanted: Mapping[str, object], *, limit: int) -> PageOfStates:

@@ -55,6 +55,20 @@ class Requested:
 
 
 @dataclass(frozen=True, slots=True)
+class Reach:
+    """Whom a wish reaches, and on which channels; or the reason why nobody is told."""
+
+    recipient: Recipient
+    channels: tuple[Channel, ...]
+    reason: str | None
+
+    @property
+    def languages(self) -> tuple[str | None, ...]:
+        """The languages that the recipient reads, best first."""
+        return (self.recipient.preferences.language, self.recipient.patient.language)
+
+
+@dataclass(frozen=True, slots=True)
 class NotificationRequester:
     """Takes in wishes. The same one under the same key gets the same answer, also at the same moment."""
 
@@ -77,18 +91,27 @@ class NotificationRequester:
             raise EventConflictError("an idempotency key came with another body")
         return Requested(earlier.notification_ids, earlier.reason)
 
-    def _fulfil(self, transaction: Transaction, wish: Wish, keyed: KeyedRequest) -> Requested:
+    def reach(self, transaction: Transaction, wish: Wish) -> Reach:
+        """Whom a wish would reach now. Raises PatientUnknownError."""
         recipient = read_recipient(transaction, wish.patient_id, sealer=self.database.sealer)
         if recipient is None:
             raise PatientUnknownError("a notification was asked for a patient who is not known here")
         today = local_day(self.clock(), self.settings.timezone)
         channels = self._channels(wish, recipient, today)
-        reason = _why_not(wish, recipient, channels, today)
-        rows = [] if reason else self._rows(transaction, wish, recipient, channels, keyed)
+        return Reach(recipient, channels, _why_not(wish, recipient, channels, today))
+
+    def wordings(self, transaction: Transaction, wish: Wish, reach: Reach) -> dict[Channel, int]:
+        """The id of the version that words it, for each channel that it goes out on. Raises WordingError."""
+        known = Wordings.of(transaction, wish.kind, default_language=self.settings.default_language)
+        return {channel: known.choose(channel, *reach.languages) for channel in reach.channels}
+
+    def _fulfil(self, transaction: Transaction, wish: Wish, keyed: KeyedRequest) -> Requested:
+        reach = self.reach(transaction, wish)
+        rows = [] if reach.reason else self._rows(transaction, wish, reach, keyed)
         notifications.insert(transaction, rows, sealer=self.database.sealer)
         ids = tuple(row.id for row in rows)
-        idempotency.settle(transaction, keyed, notification_ids=ids, reason=reason)
-        return Requested(ids, reason)
+        idempotency.settle(transaction, keyed, notification_ids=ids, reason=reach.reason)
+        return Requested(ids, reach.reason)
 
     def _channels(self, wish: Wish, recipient: Recipient, today: date) -> tuple[Channel, ...]:
         wanted = wish.channels or recipient.preferences.channels
@@ -96,29 +119,21 @@ class NotificationRequester:
         found = channels_for(_reachable(recipient), preferences, self.settings.default_channels, today)
         return tuple(channel for channel in found if channel in (wish.channels or wish.kind.channels))
 
-    def _rows(
-        self,
-        transaction: Transaction,
-        wish: Wish,
-        recipient: Recipient,
-        channels: tuple[Channel, ...],
-        keyed: KeyedRequest,
-    ) -> list[NewNotification]:
+    def _rows(self, transaction: Transaction, wish: Wish, reach: Reach, keyed: KeyedRequest) -> list[NewNotification]:
         now = self.clock()
         due_at = max(now, wish.due_at or now)
         telling = Telling(
             kind=wish.kind,
             identity=_digest(keyed),
-            patient_id=recipient.patient.id,
+            patient_id=reach.recipient.patient.id,
             data=wish.data,
             due_at=due_at,
             expires_at=due_at + _GOOD_FOR,
             created_at=now,
-            languages=(recipient.preferences.language, recipient.patient.language),
             lane=wish.lane,
         )
-        wordings = Wordings.of(transaction, wish.kind, default_language=self.settings.default_language)
-        return telling.on_each(channels, wordings)
+        chosen = self.wordings(transaction, wish, reach)
+        return [telling.on(channel, template_version_id=chosen[channel]) for channel in reach.channels]
 
 
 def _why_not(wish: Wish, recipient: Recipient, channels: tuple[Channel, ...], today: date) -> str | None:

@@ -67,15 +67,30 @@ class PastReceipt:
 
 
 @dataclass(frozen=True, slots=True)
+class PastChange:
+    """What somebody did to it by hand."""
+
+    happened_at: datetime
+    actor: str
+    action: str
+
+
+@dataclass(frozen=True, slots=True)
 class Story:
-    """A notification from its cause to its end. `data` is what its wording tells."""
+    """A notification from its cause to its end. `data` is what its wording tells.
+
+    `sent_to` is the blind index of the address that the last attempt went to, `tried_addresses` those of earlier ones.
+    """
 
     state: NotificationState
     event_id: str | None
     superseded_by: tuple[UUID, ...]
     tries: tuple[PastAttempt, ...]
     receipts: tuple[PastReceipt, ...]
+    changes: tuple[PastChange, ...]
     data: Any
+    sent_to: bytes | None
+    tried_addresses: frozenset[bytes]
 
 
 _STATE = """
@@ -89,6 +104,8 @@ SELECT n.id, n.kind, n.channel, n.lane AS priority, n.patient_id,
 FROM notifications n
 """
 
+_KEPT = "SELECT sealed_data, sent_to, tried_addresses FROM notifications WHERE id = %s"
+
 _TRIES = """
 SELECT attempt, provider, outcome, code, finished_at FROM delivery_attempts WHERE notification_id = %s ORDER BY id
 """
@@ -97,6 +114,15 @@ _RECEIPTS = """
 SELECT provider, provider_message_id, provider_status, status, code, received_at
 FROM receipts
 WHERE notification_id = %s
+ORDER BY id
+"""
+
+# Of itself and of its dead letters. Who looked at it is no change of it.
+_CHANGES = """
+SELECT happened_at, actor, action FROM audit_log
+WHERE subject = %(id)s::uuid::text AND action LIKE 'notification.%%' AND action <> 'notification.address_read'
+   OR subject = ANY(ARRAY(SELECT id::text FROM dead_letters WHERE notification_id = %(id)s))
+      AND action IN ('dead_letter.replayed', 'dead_letter.discarded')
 ORDER BY id
 """
 
@@ -124,12 +150,30 @@ WHERE place = 1
 ORDER BY id
 """
 
+# Ids sort by the time of making, and rows are found newest first by them: so the ids at the ends of a span, which the
+# day there tells, spare the way through all that lies beyond. A day on which nothing was made tells nothing.
+_FIRST_SINCE = """COALESCE(
+    (SELECT id FROM (
+        SELECT id FROM notifications
+        WHERE created_at >= %(since)s AND created_at < %(since)s::timestamptz + interval '1 day' OFFSET 0
+    ) day ORDER BY id LIMIT 1), '00000000-0000-0000-0000-000000000000')"""
+_LAST_UNTIL = """COALESCE(
+    (SELECT id FROM (
+        SELECT id FROM notifications
+        WHERE created_at < %(until)s AND created_at >= %(until)s::timestamptz - interval '1 day' OFFSET 0
+    ) day ORDER BY id DESC LIMIT 1), 'ffffffff-ffff-ffff-ffff-ffffffffffff')"""
+
 _CONDITIONS = {
     "patient_id": "n.patient_id = %(patient_id)s",
+    "appointment_id": (
+        "n.id IN (SELECT notification_id FROM notification_appointments WHERE appointment_id = %(appointment_id)s)"
+    ),
+    "kind": "n.kind = %(kind)s",
+    "reason": "n.reason = %(reason)s",
     "status": "n.status = %(status)s",
     "channel": "n.channel = %(channel)s",
-    "since": "n.created_at >= %(since)s",
-    "until": "n.created_at < %(until)s",
+    "since": f"n.created_at >= %(since)s AND n.id >= {_FIRST_SINCE}",
+    "until": f"n.created_at < %(until)s AND n.id <= {_LAST_UNTIL}",
     "before": "n.id < %(before)s",
 }
 
@@ -143,8 +187,8 @@ def state(transaction: Transaction, notification_id: UUID) -> NotificationState 
 def story(transaction: Transaction, notification_id: UUID, *, sealer: Sealer) -> Story | None:
     """Everything about one notification; None when there is none."""
     found = state(transaction, notification_id)
-    sealed = transaction.execute("SELECT sealed_data FROM notifications WHERE id = %s", (notification_id,)).fetchone()
-    if found is None or sealed is None:
+    kept = transaction.execute(_KEPT, (notification_id,)).fetchone()
+    if found is None or kept is None:
         return None
     about = {"id": notification_id, "created_at": found.created_at, "appointment_ids": found.appointment_ids}
     cause = transaction.execute(_CAUSE, about).fetchone()
@@ -153,13 +197,18 @@ def story(transaction: Transaction, notification_id: UUID, *, sealer: Sealer) ->
         tries = tuple(cursor.execute(_TRIES, (notification_id,)))
     with transaction.cursor(row_factory=class_row(PastReceipt)) as cursor:
         receipts = tuple(cursor.execute(_RECEIPTS, (notification_id,)))
+    with transaction.cursor(row_factory=class_row(PastChange)) as cursor:
+        changes = tuple(cursor.execute(_CHANGES, about))
     return Story(
         state=found,
         event_id=cause[0] if cause else None,
         superseded_by=tuple(row[0] for row in following),
         tries=tries,
         receipts=receipts,
-        data=sealer.open(sealed[0]),
+        changes=changes,
+        data=sealer.open(kept[0]),
+        sent_to=kept[1],
+        tried_addresses=frozenset(kept[2]),
     )
 
 
@@ -169,6 +218,8 @@ def newest(transaction: Transaction, wanted: Mapping[str, object], *, limit: int
     `since` and `until` bound when they were made; `before` is the id that a page goes on after.
     """
     conditions = " AND ".join(_CONDITIONS[name] for name in wanted) or "true"
-    query = f"{_STATE} WHERE {conditions} ORDER BY n.id DESC LIMIT %(limit)s"
+    chosen = f"SELECT n.id FROM notifications n WHERE {conditions} ORDER BY n.id DESC LIMIT %(limit)s"
+    query = f"WITH chosen AS MATERIALIZED ({chosen}) {_STATE} JOIN chosen USING (id) ORDER BY n.id DESC"
     with transaction.cursor(row_factory=class_row(NotificationState)) as cursor:
-        return cursor.execute(query, {**wanted, "limit": limit}).fetchall()
+        # Not prepared: which index is best depends on the values.
+        return cursor.execute(query, {**wanted, "limit": limit}, prepare=False).fetchall()

@@ -12,9 +12,12 @@ from carenotify.storage.database import Transaction
 
 STEP_MINUTES = 5
 
-_SNAPSHOT = f"""
+# A day's rows lie together, and are in memory: its reminders' appointments are looked up one by one, and not found by
+# reading all that there ever were.
+_SNAPSHOT = """
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
-SET LOCAL statement_timeout = '{20}s'
+SET LOCAL statement_timeout = '20s';
+SET LOCAL random_page_cost = 1.1
 """
 
 _BY_CHANNEL_AND_STATUS = """

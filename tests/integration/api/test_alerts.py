@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import pytest
 from desk import Desk
 
 from carenotify.app import App
@@ -62,9 +61,9 @@ def test_the_overview_shows_the_last_ten_and_how_many_are_not_mailed(desk: Desk,
     assert found["alerts_unmailed"] == 12
 
 
-@pytest.mark.parametrize("query", ["?cursor=0", "?cursor=x", f"?cursor={2**63}", "?limit=0", "?limit=201", "?kind=x"])
-def test_a_page_that_is_none_is_a_problem(desk: Desk, query: str) -> None:
-    assert desk.call_with(VIEWER, "GET", f"/alerts{query}").status_code == 422
+def test_a_page_that_is_none_is_a_problem(desk: Desk) -> None:
+    for query in ("cursor=0", "cursor=x", f"cursor={2**63}", "limit=0", "limit=201", "kind=x"):
+        assert desk.call_with(VIEWER, "GET", f"/alerts?{query}").status_code == 422, query
 
 
 def test_a_cursor_past_everything_brings_an_empty_page(desk: Desk) -> None:

@@ -66,3 +66,49 @@ def test_all_stay_open_when_one_cannot_be_put_away(desk: Desk, letters: list[int
         assert desk.call("POST", "/dead-letters/discard", scopes=WRITE, json=wrong).status_code == 422
     assert desk.call("POST", "/dead-letters/discard", scopes=READ, json={"ids": letters}).status_code == 403
     assert hospital.query("SELECT count(*) FROM dead_letters WHERE resolved_at IS NULL") == [(2,)]
+
+
+def test_those_of_some_ids_are_sent_again_and_what_must_not_be_is_counted(
+    desk: Desk, letters: list[int], hospital: Hospital
+) -> None:
+    hospital.query("UPDATE notifications SET expires_at = %s WHERE patient_id = 'p1' RETURNING 1", NOON)
+    told = desk.call("POST", "/dead-letters/replay", scopes=WRITE, json={"ids": letters}).get_json()
+    assert told == {"replayed": 2, "window_over": 1}
+    assert hospital.statuses() == {"pending": 2, "failed": 1}
+    again = desk.call("POST", "/dead-letters/replay", scopes=WRITE, json={"ids": letters}).get_json()
+    assert again == {"replayed": 0, "resolved": 2, "window_over": 1}
+
+
+def test_those_of_a_reason_are_sent_again_oldest_first(desk: Desk, letters: list[int], hospital: Hospital) -> None:
+    def replay(**wanted: object) -> object:
+        return desk.call("POST", "/dead-letters/replay", scopes=WRITE, json=wanted).get_json()
+
+    assert replay(reasons=["carrier"], channel="email", most=None) == {"replayed": 0}
+    assert replay(reasons=["carrier"], channel="sms", most=1) == {"replayed": 1}
+    assert hospital.query("SELECT id FROM dead_letters WHERE resolution = 'replayed'") == [(letters[0],)]
+    assert replay(reasons=["carrier", "wording"], channel=None) == {"replayed": 2}
+    assert hospital.query("SELECT count(*) FROM audit_log WHERE action = 'dead_letter.replayed'") == [(3,)]
+
+
+def test_with_an_id_that_is_not_there_none_is_sent_again(desk: Desk, letters: list[int], hospital: Hospital) -> None:
+    body = {"ids": [*letters, 4711]}
+    assert desk.call("POST", "/dead-letters/replay", scopes=WRITE, json=body).status_code == 404
+    assert hospital.statuses() == {"failed": 3}
+
+
+def test_what_does_not_say_which_to_send_again_is_a_problem(desk: Desk) -> None:
+    bodies: list[dict[str, object]] = [
+        {},
+        {"ids": []},
+        {"reasons": []},
+        {"ids": [1], "reasons": ["carrier"]},
+        {"ids": [1], "most": 5},
+        {"ids": [0]},
+        {"ids": [2**63]},
+        {"reasons": ["Carrier"]},
+        {"reasons": ["carrier"], "most": 0},
+        {"reasons": ["carrier"], "most": 10_001},
+        {"channel": "sms"},
+    ]
+    for body in bodies:
+        assert desk.call("POST", "/dead-letters/replay", scopes=WRITE, json=body).status_code == 422, body

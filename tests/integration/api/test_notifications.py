@@ -209,7 +209,9 @@ def test_what_a_message_says_is_masked_for_who_may_not_read_it(moved: Hospital, 
     assert masked.get_json()["data"] == {"given_name": "•••", "old": line, "new": line}
     whole = desk.call("GET", f"/notifications/{notification_id}").get_json()
     assert whole["data"]["new"] == {"start": "2026-11-30T10:00:00+01:00", "venue": "Cardiology"}
-    assert {**masked.get_json(), "data": None} == {**whole, "data": None}
+    assert (masked.get_json()["recipient"], whole["recipient"]) == ("+49 ••• 678", MOBILE)
+    hidden = {"data": None, "recipient": None}
+    assert {**masked.get_json(), **hidden} == {**whole, **hidden}
 
 
 def test_the_attempts_are_told_in_their_order(anna: Hospital, ask: Callable[..., Any], desk: Desk) -> None:

@@ -197,9 +197,9 @@ def test_a_day_that_is_over_and_one_to_come_can_be_asked_for(desk: Desk, day: Ho
     assert overview(desk, "?date=2199-12-31")["reached_share"] is None
 
 
-@pytest.mark.parametrize("query", ["?date=1999-12-31", "?date=2200-01-01", "?date=today", "?date=", "?day=2026-11-24"])
-def test_a_day_that_is_none_is_a_problem(desk: Desk, query: str) -> None:
-    assert desk.call_with(VIEWER, "GET", f"/overview{query}").status_code == 422
+def test_a_day_that_is_none_is_a_problem(desk: Desk) -> None:
+    for query in ("date=1999-12-31", "date=2200-01-01", "date=today", "date=", "day=2026-11-24"):
+        assert desk.call_with(VIEWER, "GET", f"/overview?{query}").status_code == 422, query
 
 
 def test_nothing_personal_is_in_an_overview(desk: Desk, day: Hospital) -> None:

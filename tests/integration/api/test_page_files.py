@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urljoin
 
@@ -10,8 +11,18 @@ from desk import Desk
 from flask.testing import FlaskClient
 
 from carenotify.api.routes import page as routes
+from carenotify.app import App, build_app
+from tests.integration.ward import SetClock, make_settings
 
 PAGE = "/carenotify/page"
+
+
+@pytest.fixture(scope="module")
+def app(module_database_url: str) -> Iterator[App]:
+    """Nothing here changes anything."""
+    app = build_app(make_settings(module_database_url), clock=SetClock())
+    yield app
+    app.close()
 
 
 @pytest.fixture

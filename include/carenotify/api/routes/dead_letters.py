@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated, Self
+from typing import Self
 from uuid import UUID
 
 from flask import Blueprint, Response
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
 
 from carenotify.api.endpoint import endpoint
-from carenotify.api.fields import LARGEST_ID, RequestModel
+from carenotify.api.fields import LARGEST_ID, ReasonName, RequestModel
 from carenotify.api.guard import caller
 from carenotify.api.problems import ProblemError
 from carenotify.api.wiring import wiring
@@ -25,8 +25,6 @@ from carenotify.journeys.replay_dead_letters import replay_dead_letter
 from carenotify.storage.dead_letters import DeadLetter
 
 dead_letters = Blueprint("dead_letters", __name__)
-
-Reason = Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,64}$")]
 
 
 class Letter(BaseModel):
@@ -68,7 +66,7 @@ class LetterSearch(RequestModel):
 
     resolved: bool = False
     source: Source | None = None
-    reason: Reason | None = None
+    reason: ReasonName | None = None
     channel: Channel | None = None
     cursor: int | None = Field(None, ge=1, le=LARGEST_ID)
     limit: int = Field(50, ge=1, le=200)

@@ -12,21 +12,23 @@ from flask import Blueprint, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from carenotify.api.endpoint import endpoint
-from carenotify.api.fields import FhirId, Instant, QueryInstant, RequestModel, SendersId
+from carenotify.api.fields import FhirId, Instant, QueryInstant, ReasonName, RequestModel, SendersId
 from carenotify.api.guard import caller
 from carenotify.api.problems import ProblemError, invalid, wrong_field
 from carenotify.api.wiring import wiring
 from carenotify.domain.access import Scope
+from carenotify.domain.kinds import KINDS
 from carenotify.domain.notification import Channel, Lane, Status
+from carenotify.domain.window import local_day
 from carenotify.errors import NotCancellableError, NotFoundError, PatientUnknownError
 from carenotify.journeys.cancel_notification import cancel_notification
-from carenotify.journeys.read_notifications import read_page, read_story
+from carenotify.journeys.read_notifications import Reader, ReadStory, read_page, read_story
 from carenotify.journeys.request_notification import REQUESTABLE, Requested, Wish
-from carenotify.storage.notification_stories import Story
 
 notifications = Blueprint("notifications", __name__)
 
 _FURTHEST = timedelta(days=400)
+KindName = StrEnum("KindName", {name.upper(): name for name in KINDS})  # type: ignore[misc]
 _READ = (Scope.NOTIFICATIONS_READ, Scope.NOTIFICATIONS_READ_MASKED)
 
 
@@ -138,24 +140,43 @@ class Receipt(BaseModel):
     received_at: datetime
 
 
+class Change(BaseModel):
+    """What somebody did to it by hand, or to one of its dead letters."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    happened_at: datetime
+    actor: str
+    action: str
+
+
 class NotificationStory(Notification):
-    """A notification from its cause to its end. What it tells is masked for those who may not read it."""
+    """A notification from its cause to its end. What it tells is masked for those who may not read it.
+
+    `recipient` is the address that it went to, or would go to now, such as `+49 ••• 678` for those who may not read it;
+    null when that is not known.
+    """
 
     event_id: str | None
     superseded_by: list[UUID]
     story: list[Attempt]
     receipts: list[Receipt]
+    changes: list[Change]
+    recipient: str | None
     data: dict[str, Any]
 
     @classmethod
-    def of(cls, story: Story) -> Self:
+    def of(cls, read: ReadStory) -> Self:
         """The story as it is shown."""
+        story = read.story
         return cls(
             **Notification.model_validate(story.state).model_dump(),
             event_id=story.event_id,
             superseded_by=list(story.superseded_by),
             story=[Attempt.model_validate(each) for each in story.tries],
             receipts=[Receipt.model_validate(each) for each in story.receipts],
+            changes=[Change.model_validate(each) for each in story.changes],
+            recipient=read.recipient,
             data=story.data,
         )
 
@@ -164,7 +185,10 @@ class Search(RequestModel):
     """Conditions that all hold. `from` and `to` bound when a notification was made; `to` itself is left out."""
 
     patient_id: FhirId | None = None
+    appointment_id: FhirId | None = None
+    kind: KindName | None = None
     status: Status | None = None
+    reason: ReasonName | None = None
     channel: Channel | None = None
     since: QueryInstant | None = Field(None, alias="from")
     until: QueryInstant | None = Field(None, alias="to")
@@ -211,8 +235,11 @@ def list_notifications(query: Search) -> Notifications:
 @endpoint(*_READ, tag="notifications", answers={HTTPStatus.OK: NotificationStory})
 def get_notification(id: str) -> NotificationStory:  # noqa: A002 - its name in the URL
     """Tell a notification's story: its cause, its attempts, and how it stands."""
-    masked = Scope.NOTIFICATIONS_READ not in caller().scopes
-    return NotificationStory.of(read_story(wiring().app.database, _uuid(id), masked=masked))
+    app = wiring().app
+    now = app.clock()
+    reader = Reader(caller().actor, masked=Scope.NOTIFICATIONS_READ not in caller().scopes)
+    today = local_day(now, app.settings.timezone)
+    return NotificationStory.of(read_story(app.database, _uuid(id), reader, now=now, today=today))
 
 
 @notifications.delete("/notifications/<id>")

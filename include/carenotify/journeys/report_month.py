@@ -1,0 +1,114 @@
+"""How a month's reminders went, day by day."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import date, timedelta
+
+from pydantic import BaseModel
+
+from carenotify.config import Settings
+from carenotify.domain.clock import Clock
+from carenotify.domain.window import local_day
+from carenotify.journeys.report_delivery import reported_day
+from carenotify.journeys.share_answers import SharedAnswers
+from carenotify.storage import delivery_report, month_report
+from carenotify.storage.database import Database
+from carenotify.storage.overview import hold_still
+
+_DAYS_KEPT = 400
+# Receipts come for three days, and dead letters are replayed while their window is open.
+_STILL_CHANGING = timedelta(days=4)
+_CHANGING_SECONDS, _SETTLED_SECONDS = 10.0, 3600.0
+
+
+class MonthDay(BaseModel):
+    """Due and reached are those of the day's delivery report. `by_channel` counts reminders, `failures` by reason."""
+
+    day: date
+    patient_days_due: int
+    patient_days_reached: int
+    reached_share: float | None
+    untold: int
+    by_channel: dict[str, int]
+    failures: dict[str, int]
+
+
+class MonthReport(BaseModel):
+    """The days of a month that have begun, and all of them together. `reached_share` is null when nobody was due."""
+
+    month: str
+    patient_days_due: int
+    patient_days_reached: int
+    reached_share: float | None
+    untold: int
+    by_channel: dict[str, int]
+    failures: dict[str, int]
+    days: list[MonthDay]
+
+
+class MonthReporter:
+    """Reports months, and remembers days: those of last week for seconds, older ones for an hour."""
+
+    def __init__(self, database: Database, settings: Settings, clock: Clock) -> None:
+        self._database = database
+        self._settings = settings
+        self._clock = clock
+        self._days = SharedAnswers(self._count, good_for_seconds=self._good_for, at_most=_DAYS_KEPT)
+
+    def report(self, month: date | None = None) -> MonthReport:
+        """The report of the month that a day is of, this month when none is given."""
+        today = self._today()
+        first = (month or today).replace(day=1)
+        days = [self._days.to(day) for day in _days_of(first) if day <= today]
+        return MonthReport(
+            month=first.strftime("%Y-%m"),
+            patient_days_due=(due := sum(day.patient_days_due for day in days)),
+            patient_days_reached=(reached := sum(day.patient_days_reached for day in days)),
+            reached_share=reached / due if due else None,
+            untold=sum(day.untold for day in days),
+            by_channel=_together(days, lambda day: day.by_channel),
+            failures=_together(days, lambda day: day.failures),
+            days=days,
+        )
+
+    def _count(self, day: date) -> MonthDay:
+        reported = reported_day(day, self._settings)
+        with self._database.transaction() as transaction:
+            hold_still(transaction)
+            due = delivery_report.due(transaction, reported)
+            reminders = month_report.reminders(transaction, since=reported.since, until=reported.until)
+        by_channel: Counter[str] = Counter()
+        failures: Counter[str] = Counter()
+        for row in reminders:
+            by_channel[row.channel] += row.number
+            if row.failed:
+                failures[row.reason] += row.number
+        return MonthDay(
+            day=day,
+            patient_days_due=due.patient_days,
+            patient_days_reached=due.patient_days_reached,
+            reached_share=due.patient_days_reached / due.patient_days if due.patient_days else None,
+            untold=due.patient_days_untold,
+            by_channel=dict(by_channel),
+            failures=dict(failures),
+        )
+
+    def _good_for(self, day: date) -> float:
+        return _CHANGING_SECONDS if day > self._today() - _STILL_CHANGING else _SETTLED_SECONDS
+
+    def _today(self) -> date:
+        return local_day(self._clock(), self._settings.timezone)
+
+
+def _days_of(first: date) -> list[date]:
+    following = (first + timedelta(days=31)).replace(day=1)
+    return [first + timedelta(days=number) for number in range((following - first).days)]
+
+
+def _together(days: list[MonthDay], counted: Callable[[MonthDay], dict[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for day in days:
+        total.update(counted(day))
+    return dict(total)
