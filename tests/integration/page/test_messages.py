@@ -126,6 +126,7 @@ def test_a_story_tells_attempts_with_codes_and_links_to_what_took_its_place(
     )
     with app.database.transaction() as transaction:
         transaction.execute("UPDATE notifications SET fallback_of = %s WHERE id = %s", (failed, successor))
+        transaction.execute("UPDATE notifications SET status = 'failed', finished_at = now() WHERE id = %s", (failed,))
         transaction.execute(
             "INSERT INTO delivery_attempts (notification_id, attempt, provider, outcome, code, finished_at)"
             " SELECT %s, n, 'twilio', 'temporary', '5' || n, now() FROM generate_series(1, 3) n",

@@ -28,7 +28,7 @@ FROM generate_series(1, %(many)s) n,
 """
 
 
-@pytest.mark.parametrize("place", ["#today", "#messages", "#messages/story"])
+@pytest.mark.parametrize("place", ["#today", "#messages?status=bounced", "#messages/story"])
 def test_everybody_can_use_it(
     busy_app: App, busy_server: Server, busy_day: BelievableDay, enter: Enter, place: str
 ) -> None:
