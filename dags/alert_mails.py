@@ -16,11 +16,13 @@ from airflow.sdk import BaseNotifier, DeadlineAlert, DeadlineReference, SyncCall
 from airflow_mail import mail_notifier, perhaps_taken
 from carenotify.app import App
 from carenotify.domain.alert_mail import message_id_of
-from carenotify.errors import StorageError
+from carenotify.errors import DatabaseUnavailableError, StorageError
 from carenotify.journeys.note_failure import note_deadline_missed, note_mailed, note_run_failed, note_unmailed
 from carenotify.storage.database import Database
 from day_of_run import opened_app
 
+# What calls us does one thing after the other, and a mail is what matters here.
+_PATIENCE_SECONDS = 2
 _RUN = "{{ address }}/dags/{{ dag_id }}/runs/{{ run_id | urlencode }}"
 _WHERE = f'<a href="{_RUN}">{_RUN}</a>'
 
@@ -54,38 +56,42 @@ class _RunNotifier(BaseNotifier):
         if run is None:
             return
         with opened_app("alert_mails") as app:
-            mail_id = self._noted(app, *run)
-            if mail_id is not None and app.settings.alert_to:
-                self._mail(app, mail_id, *run)
+            try:
+                mail_id = self._noted(app, *run)
+            except StorageError as error:
+                self.log.warning("The mail goes out without an alert on the page: %s", error)
+                if app.settings.alert_to:
+                    self._mail(app, uuid4(), *run)
+                return
+            if mail_id is not None:
+                self._mail_what_is_noted(app, mail_id, *run)
 
     @abstractmethod
     def run_to_tell_of(self, context: Any) -> tuple[str, str] | None:
         """The DAG's name and the run's id; None when there is nothing to tell."""
 
     def _noted(self, app: App, dag_id: str, run_id: str) -> UUID | None:
+        if not app.database.answers(timeout_seconds=_PATIENCE_SECONDS):
+            raise DatabaseUnavailableError("the database does not answer")
+        return type(self).note(app.database, dag_id, run_id, self.what_to_do, app.clock())
+
+    def _mail_what_is_noted(self, app: App, mail_id: UUID, *run: str) -> None:
+        if not app.settings.alert_to:
+            note_unmailed(app.database, mail_id)
+            return
         try:
-            return type(self).note(app.database, dag_id, run_id, self.what_to_do, app.clock())
-        except StorageError as error:
-            self.log.warning("The mail goes out without an alert on the page: %s", error)
-            return uuid4()
+            self._mail(app, mail_id, *run)
+        except Exception as error:
+            if not perhaps_taken(error):
+                note_unmailed(app.database, mail_id)
+            raise
+        note_mailed(app.database, mail_id, app.clock())
 
     def _mail(self, app: App, mail_id: UUID, dag_id: str, run_id: str) -> None:
         message_id = message_id_of(mail_id, app.settings.email_from)
         mail = mail_notifier(app.settings, message_id=message_id, subject=self.subject, html=self.body)
         named = {"dag_id": dag_id, "run_id": run_id, "what_to_do": self.what_to_do}
-        try:
-            mail({**named, "address": app.settings.public_url.rstrip("/")})
-        except Exception as error:
-            if not perhaps_taken(error):
-                self._afterwards(note_unmailed, app.database, mail_id)
-            raise
-        self._afterwards(note_mailed, app.database, mail_id, app.clock())
-
-    def _afterwards(self, done: Callable[..., None], *about: Any) -> None:
-        try:
-            done(*about)
-        except StorageError as error:
-            self.log.warning("What became of the mail could not be noted: %s", error)
+        mail({**named, "address": app.settings.public_url.rstrip("/")})
 
 
 class RunFailed(_RunNotifier):

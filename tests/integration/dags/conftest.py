@@ -7,13 +7,81 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
 
 ROOT = Path(__file__).parents[3]
 PlayDag = Callable[..., dict[str, Any]]
+
+
+class _OnAnyPort(Controller):
+    """aiosmtpd's server, which asks itself for a mail under port 0 when it is told to take any."""
+
+    def _trigger_server(self) -> None:
+        assert self.server is not None
+        self.port = self.server.sockets[0].getsockname()[1]
+        super()._trigger_server()
+
+
+class Mailbox:
+    """A mail server that keeps what it is sent, and can be away."""
+
+    def __init__(self) -> None:
+        self.mails: list[EmailMessage] = []
+        self.recipients: list[list[str]] = []
+        self._server: _OnAnyPort | None = None
+
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
+        content = envelope.content
+        assert isinstance(content, bytes)
+        mail = message_from_bytes(content, EmailMessage, policy=default)
+        self.mails.append(mail)
+        self.recipients.append(list(envelope.rcpt_tos))
+        return "250 2.0.0 OK"
+
+    def open(self) -> None:
+        self._server = _OnAnyPort(self, hostname="127.0.0.1", port=0)
+        self._server.start()
+        self._port = self._server.port
+
+    def close(self) -> None:
+        if self._server is not None:
+            self._server.stop()
+            self._server = None
+
+    @property
+    def connection(self) -> str:
+        """How Airflow is told of it."""
+        extra = {"disable_ssl": True, "disable_tls": True, "retry_limit": 0}
+        return json.dumps({"conn_type": "smtp", "host": "127.0.0.1", "port": self._port, "extra": extra})
+
+    def html(self, number: int = 0) -> str:
+        body = self.mails[number].get_body(("html",))
+        assert body is not None
+        text: str = body.get_content()
+        return text
+
+
+def query(url: str, statement: str) -> list[tuple[Any, ...]]:
+    """What a statement answers in the `carenotify` schema."""
+    with psycopg.connect(url, options="-c search_path=carenotify") as connection:
+        return connection.execute(statement).fetchall()  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    mailbox = Mailbox()
+    mailbox.open()
+    yield mailbox
+    mailbox.close()
 
 
 @pytest.fixture(scope="session")
@@ -48,23 +116,28 @@ def dag_server(airflow_environment: dict[str, str]) -> Iterator[subprocess.Popen
 
 @pytest.fixture
 def dag_process(dag_server: subprocess.Popen[str], airflow_environment: dict[str, str], tmp_path: Path) -> PlayDag:
-    """`dag_process("play" or "fail", dag_id, conf, settings)` gives the answer and what was logged under `log`."""
-    log, answer = tmp_path / "dag.log", tmp_path / "dag.json"
+    """`dag_process(verb, dag_id, conf, settings)`, such as "play", gives the answer and under `log` what was logged."""
+    return player(dag_server, airflow_environment, folder=tmp_path)
+
+
+def player(server: subprocess.Popen[str], environment: dict[str, str], *, folder: Path) -> PlayDag:
+    """Plays DAGs in forks of the server, which write what they log and answer into the folder."""
+    log, answer = folder / "dag.log", folder / "dag.json"
 
     def run(verb: str, dag_id: str, conf: Mapping[str, Any], settings: Mapping[str, str]) -> dict[str, Any]:
         request = {
             "verb": verb,
             "dag_id": dag_id,
             "conf": conf,
-            "environment": airflow_environment | settings,
+            "environment": environment | settings,
             "log": str(log),
             "answer": str(answer),
         }
-        assert dag_server.stdin is not None
-        assert dag_server.stdout is not None
-        dag_server.stdin.write(json.dumps(request) + "\n")
-        dag_server.stdin.flush()
-        ended_with = dag_server.stdout.readline().strip()
+        assert server.stdin is not None
+        assert server.stdout is not None
+        server.stdin.write(json.dumps(request) + "\n")
+        server.stdin.flush()
+        ended_with = server.stdout.readline().strip()
         logged = log.read_text()
         assert ended_with == "0", logged[-8000:]
         told: dict[str, Any] = json.loads(answer.read_text())

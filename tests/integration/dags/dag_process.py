@@ -6,6 +6,7 @@ all that it logged, and what came of it as JSON. Answers each with a line, the f
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import json
 import os
@@ -21,17 +22,27 @@ warnings.simplefilter("ignore")
 ANSWERS = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)
 
-import airflow.api_fastapi.execution_api.app  # noqa: E402  # what a task asks its supervisor for
-import airflow.sdk.execution_time.supervisor  # noqa: E402, F401
 import great_expectations  # noqa: E402, F401
+import httpx  # noqa: E402
+import structlog  # noqa: E402
+from airflow.api_fastapi.core_api.datamodels.dag_run import DAGRunResponse  # noqa: E402
+from airflow.callbacks.callback_requests import DagCallbackRequest  # noqa: E402
 from airflow.dag_processing.dagbag import DagBag  # noqa: E402
+from airflow.dag_processing.processor import _execute_dag_callbacks  # noqa: E402
+from airflow.sdk.execution_time.callback_supervisor import execute_callback  # noqa: E402
+from airflow.sdk.execution_time.supervisor import in_process_api_server  # noqa: E402
+
+
+def _bag(dag_id: str) -> DagBag:
+    """Only the file of that DAG; a test has read the others."""
+    bag = DagBag(Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"]) / f"{dag_id}.py")
+    if bag.import_errors:
+        sys.exit(json.dumps({"import_errors": list(bag.import_errors.values())}))
+    return bag
 
 
 def _dag(dag_id: str) -> Any:
-    bag = DagBag(os.environ["AIRFLOW__CORE__DAGS_FOLDER"])
-    if bag.import_errors:
-        sys.exit(json.dumps({"import_errors": list(bag.import_errors.values())}))
-    return bag.dags[dag_id]
+    return _bag(dag_id).dags[dag_id]
 
 
 def play(dag_id: str, conf: dict[str, Any]) -> dict[str, Any]:
@@ -51,20 +62,39 @@ def play_without_retries(dag_id: str, conf: dict[str, Any]) -> dict[str, Any]:
 
 
 def _play(dag: Any, conf: dict[str, Any]) -> dict[str, Any]:
+    dag.deadline = None  # dag.test looks for its id, which only a DAG has that was stored
     run = dag.test(run_conf=conf)
     tasks: dict[str, list[str]] = {}
+    labels: dict[str, list[str]] = {}
     for instance in run.get_task_instances():
         tasks.setdefault(instance.task_id, []).append(str(instance.state))
-    return {"run_id": run.run_id, "state": str(run.state), "tasks": tasks}
+        labels.setdefault(instance.task_id, []).append(str(instance.rendered_map_index))
+    return {"run_id": run.run_id, "state": str(run.state), "tasks": tasks, "labels": labels}
 
 
 def fail(dag_id: str, conf: dict[str, Any]) -> dict[str, Any]:
-    """Call the failure callbacks as the DAG processor does when it knows least: no task, no logical date."""
-    dag = _dag(dag_id)
-    callbacks = dag.on_failure_callback
-    for callback in callbacks if isinstance(callbacks, list) else [callbacks]:
-        callback({"dag": dag, "run_id": conf["run_id"], "reason": "task_failure"})
-    return {"called": len(callbacks)}
+    """Call the failure callbacks as the DAG processor does, which then knows least: no task, no logical date."""
+    bag = _bag(dag_id)
+    place = {"filepath": f"{dag_id}.py", "bundle_name": "dags-folder", "bundle_version": None}
+    request = DagCallbackRequest(**place, dag_id=dag_id, run_id=conf["run_id"], msg="task_failure")
+    _execute_dag_callbacks(bag, request, structlog.get_logger())
+    return {"called": len(bag.dags[dag_id].on_failure_callback)}
+
+
+def be_late(dag_id: str, conf: dict[str, Any]) -> dict[str, Any]:
+    """Call the deadline's callback as an executor does: by its stored path, with the run as the REST API shows it."""
+    (deadline,) = _dag(dag_id).deadline
+    stored = json.loads(json.dumps(deadline.callback.serialize()))
+    run = DAGRunResponse.model_construct(dag_id=dag_id, **conf).model_dump(mode="json", warnings=False)
+    arguments = stored["kwargs"] | {"context": {"dag_run": run, "deadline": {"deadline_time": "2026-11-24T09:30:00Z"}}}
+    done, problem = execute_callback(stored["path"], arguments, f"{dag_id}.py", None, structlog.get_logger())
+    return {"done": done, "problem": problem}
+
+
+async def _ask_once() -> None:
+    """Let Airflow build what a task asks for its variables and states, all of its versions: four seconds, once."""
+    async with httpx.AsyncClient(transport=in_process_api_server().atransport, base_url="http://in-process") as client:
+        (await client.get("/health")).raise_for_status()
 
 
 def _die_with_the_parent() -> None:
@@ -72,7 +102,7 @@ def _die_with_the_parent() -> None:
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
-VERBS = {one.__name__: one for one in (play, play_without_retries, fail)}
+VERBS = {one.__name__: one for one in (play, play_without_retries, fail, be_late)}
 
 
 def _in_a_fork(request: dict[str, Any]) -> int:
@@ -100,5 +130,6 @@ def _in_a_fork(request: dict[str, Any]) -> int:
 
 if __name__ == "__main__":
     _die_with_the_parent()
+    asyncio.run(_ask_once())
     for line in sys.stdin:
         print(_in_a_fork(json.loads(line)), file=ANSWERS, flush=True)

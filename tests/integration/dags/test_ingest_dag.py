@@ -9,12 +9,11 @@ from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-import psycopg
 import pytest
 from cryptography.fernet import Fernet
 
 from carenotify.sandbox.server import SandboxServer
-from tests.integration.dags.conftest import PlayDag
+from tests.integration.dags.conftest import PlayDag, query
 
 BERLIN = ZoneInfo("Europe/Berlin")
 DAY = date(2027, 3, 28)  # the clocks change that night
@@ -63,11 +62,6 @@ def settings(database_url: str, sandbox: SandboxServer, tmp_path: Any) -> dict[s
     }
 
 
-def query(url: str, statement: str) -> list[tuple[Any, ...]]:
-    with psycopg.connect(url, options="-c search_path=carenotify") as connection:
-        return connection.execute(statement).fetchall()  # type: ignore[arg-type]
-
-
 def conf(**params: Any) -> dict[str, Any]:
     return {"first_day": (DAY - timedelta(days=1)).isoformat(), "days_ahead": 2} | params
 
@@ -78,6 +72,7 @@ def test_a_run_brings_the_days_of_the_hospital_into_the_tables(
     outcome = dag_process("play", "ingest_appointments", conf(), settings)
     assert outcome["state"] == "success", outcome["log"][-8000:]
     assert outcome["tasks"]["fetch_day"] == ["success"] * 3
+    assert sorted(outcome["labels"]["fetch_day"]) == ["2027-03-27", "2027-03-28", "2027-03-29"]
     assert outcome["tasks"]["counts_agree"] == outcome["tasks"]["close_load"] == ["success"]
     assert outcome["tasks"]["release_load"] == ["skipped"]
     expected = sandbox.hospital.expected()

@@ -99,6 +99,8 @@ def test_a_day_is_planned_and_published_once_also_after_the_broker_was_away(
     retried = play()
     assert retried["state"] == "success", retried["log"][-8000:]
     assert states(retried) == {"plan": {"success": 1}, "publish": {"success": 2}, "nothing_waits": {"success": 1}}
+    assert sorted(retried["labels"]["publish"]) == ["batch 1: 40 reminders", "batch 2: 20 reminders"]
+    assert sorted(away["labels"]["publish"]) == sorted(retried["labels"]["publish"])  # also where it failed
     assert hospital.statuses() == Counter(queued=2 * PATIENTS)
 
     again = play()
@@ -134,4 +136,4 @@ def test_a_failed_run_is_mailed_with_what_to_do_and_nothing_personal(
     assert told["subject"] == "carenotify: send_reminders failed"
     link = "http://airflow.example/dags/send_reminders/runs/scheduled__2026-11-24T08%3A00%3A00%2B00%3A00"
     assert f'<a href="{link}">' in told["html"]
-    assert "reminders that were planned are not lost" in told["html"]
+    assert "Reminders that were planned are not lost" in told["html"]

@@ -1,0 +1,108 @@
+"""What Airflow does when a run fails or is late, by Airflow's own code, with a real mail server and database."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+
+from tests.integration.dags.conftest import Mailbox, PlayDag, query
+
+RUN = "scheduled__2026-11-24T08:00:00+00:00"
+LINK = "http://airflow.example/dags/replay_dead_letters/runs/scheduled__2026-11-24T08%3A00%3A00%2B00%3A00"
+DAG = "replay_dead_letters"
+LATE: dict[str, Any] = {"dag_run_id": RUN, "state": "running", "run_type": "scheduled"}
+
+
+@pytest.fixture
+def settings(database_url: str, mailbox: Mailbox) -> dict[str, str]:
+    return {
+        "CARENOTIFY_DATABASE_URL": database_url,
+        "CARENOTIFY_BROKER_URL": "amqp://127.0.0.1:9",
+        "CARENOTIFY_TIMEZONE": "Europe/Berlin",
+        "CARENOTIFY_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
+        "CARENOTIFY_INDEX_KEY": "an index key for the tests",
+        "CARENOTIFY_ALERT_TO": "operations@hospital.example, nights@hospital.example",
+        "CARENOTIFY_EMAIL_FROM": "Klinikum Süd <info@hospital.example>",
+        "CARENOTIFY_PUBLIC_URL": "http://airflow.example/",
+        "AIRFLOW_CONN_SMTP_DEFAULT": mailbox.connection,
+    }
+
+
+def noted(settings: dict[str, str]) -> list[tuple[Any, ...]]:
+    told = "SELECT kind, subject, mail_id IS NOT NULL, mailed_at IS NOT NULL FROM alerts ORDER BY id"
+    return query(settings["CARENOTIFY_DATABASE_URL"], told)
+
+
+def test_a_run_that_failed_is_mailed_at_once_and_once(
+    dag_process: PlayDag, settings: dict[str, str], mailbox: Mailbox
+) -> None:
+    assert dag_process("fail", DAG, {"run_id": RUN}, settings)["called"] == 1
+    (mail,) = mailbox.mails
+    assert mailbox.recipients == [["operations@hospital.example", "nights@hospital.example"]]
+    assert mail["Subject"] == "carenotify: replay_dead_letters failed"
+    assert mail["From"] == "Klinikum Süd <info@hospital.example>"
+    assert mail["Auto-Submitted"] == "auto-generated"
+    assert f'<a href="{LINK}">' in mailbox.html()
+    assert "What to do: Nothing is half done" in mailbox.html()
+    assert noted(settings) == [("task_failed", f"{DAG} {RUN}", True, True)]
+    ((mail_id,),) = query(settings["CARENOTIFY_DATABASE_URL"], "SELECT mail_id FROM alerts")
+    assert mail["Message-ID"] == f"<carenotify-{mail_id}@hospital.example>"
+
+    dag_process("fail", DAG, {"run_id": RUN}, settings)  # as a DAG processor does that was ended in between
+    assert len(mailbox.mails) == 1
+
+
+def test_a_run_that_takes_too_long_is_mailed_by_what_the_executor_calls(
+    dag_process: PlayDag, settings: dict[str, str], mailbox: Mailbox
+) -> None:
+    assert dag_process("be_late", DAG, LATE, settings)["done"]
+    (mail,) = mailbox.mails
+    assert mail["Subject"] == "carenotify: replay_dead_letters takes too long"
+    assert f'<a href="{LINK}">' in mailbox.html()
+    assert noted(settings) == [("deadline_missed", f"{DAG} {RUN}", True, True)]
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        pytest.param(LATE | {"state": "failed"}, id="it has failed, of which they were told"),
+        pytest.param(LATE | {"run_type": "backfill"}, id="it waits for the others of its backfill"),
+    ],
+)
+def test_nobody_is_told_that_a_run_is_late_when(
+    dag_process: PlayDag, settings: dict[str, str], mailbox: Mailbox, run: dict[str, Any]
+) -> None:
+    assert dag_process("be_late", DAG, run, settings)["done"]
+    assert mailbox.mails == []
+    assert noted(settings) == []
+
+
+def test_without_our_database_the_mail_goes_out_all_the_same(
+    dag_process: PlayDag, settings: dict[str, str], mailbox: Mailbox
+) -> None:
+    away = settings | {"CARENOTIFY_DATABASE_URL": "postgresql://someone:hush-hush@127.0.0.1:9/none"}
+    assert "hush-hush" not in dag_process("fail", DAG, {"run_id": RUN}, away)["log"]
+    assert [mail["Subject"] for mail in mailbox.mails] == ["carenotify: replay_dead_letters failed"]
+
+
+def test_with_nobody_to_mail_it_stands_on_the_page(
+    dag_process: PlayDag, settings: dict[str, str], mailbox: Mailbox
+) -> None:
+    dag_process("fail", DAG, {"run_id": RUN}, settings | {"CARENOTIFY_ALERT_TO": ""})
+    assert mailbox.mails == []
+    assert noted(settings) == [("task_failed", f"{DAG} {RUN}", False, False)]
+
+
+def test_what_no_mail_server_took_waits_to_be_mailed_with_the_rest(
+    dag_process: PlayDag, settings: dict[str, str], mailbox: Mailbox
+) -> None:
+    mailbox.close()
+    dag_process("fail", DAG, {"run_id": RUN}, settings)
+    answer = dag_process("be_late", DAG, LATE, settings)
+    assert not answer["done"]
+    assert noted(settings) == [
+        ("task_failed", f"{DAG} {RUN}", False, False),
+        ("deadline_missed", f"{DAG} {RUN}", False, False),
+    ]
