@@ -15,7 +15,7 @@ def obstacles(page: Page) -> list[str]:
     """What keeps somebody from using what is shown now: on a wide dark screen first, then on a narrow light one."""
     found = []
     for scheme, size in (("dark", WIDE), ("light", PHONE)):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
         page.set_viewport_size(size)  # type: ignore[arg-type]
         found += [f"{scheme}: {obstacle}" for obstacle in (*_too_wide(page), *_violations(page))]
     return found

@@ -136,7 +136,8 @@ function hours(span, width) {
   return found.filter((instant) => instant > span.from && instant < span.to);
 }
 
-function useWidth() {
+/** A ref for an element, and how wide it is: 0 before it is drawn. */
+export function useWidth() {
   const element = useRef(null);
   const [width, setWidth] = useState(0);
   useEffect(() => {

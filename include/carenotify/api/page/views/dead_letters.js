@@ -181,7 +181,7 @@ const ACTS = {
     confirm: "Send all again",
     tone: "primary",
     body: html`<p>${ONCE_MORE}</p><p>Those whose time is over, whose appointment has changed, or whose patient was told otherwise are left out and stay open.</p>`,
-    run: async () => outcomeOf(await change("POST", "dead-letters/replay", { reasons: [reason], channel: null, most: null })),
+    run: async () => outcomeOf(await change("POST", "dead-letters/replay", { reasons: [reason] })),
   }),
   discard: ({ chosen }) => ({
     title: `Discard ${count(chosen.length, "dead letter")}?`,

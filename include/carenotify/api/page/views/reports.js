@@ -8,7 +8,7 @@ import { useLoad } from "../live.js";
 import { Answer, Badge, Button, Card, Empty, Field, Heading, Table } from "../parts.js";
 import { address } from "../route.js";
 import { dayOf, daysAfter, showDay } from "../times.js";
-import { channelWord, count, plain, share, whole } from "../words.js";
+import { channelInside, channelWord, count, plain, share, whole } from "../words.js";
 
 const TARGET = 0.99;
 
@@ -81,7 +81,7 @@ function DayReport({ data, target }) {
 function Figures({ data, target }) {
   const { reached_share: reached, untold } = data;
   return html`<dl class="figures four">
-    <${Figure} word="Due" number=${whole(data.patient_days_due)} note=${count(data.appointments_due, "appointment")} />
+    <${Figure} word="Due" number=${whole(data.patient_days_due)} note=${data.appointments_due > 0 && count(data.appointments_due, "appointment")} />
     <${Figure} word="Reached" number=${whole(data.patient_days_reached)} />
     <${Figure} word="Share" number=${reached === null ? "–" : share(reached)} tone=${reached !== null && reached >= target ? "good" : ""}
       note=${reached === null ? "nobody was due" : `${reached >= target ? "meets" : "below"} the target of ${share(target, 0)}`} />
@@ -112,23 +112,25 @@ function Month({ month, today, target, to, navigate }) {
       ${next <= today.slice(0, 7) && html`<a class="button plain" href=${to({ month: next })}>Month after →</a>`}
       <${Csv} path="reports/monthly.csv" query=${{ month }} of=${monthName(month)} />
     </div>
-    <${Answer} of=${report}>${({ days }) => html`<${MonthReport} days=${days} target=${target} to=${to} month=${month} />`}<//>
+    <${Answer} of=${report}>${(data) => html`<${MonthReport} data=${data} target=${target} to=${to} month=${month} />`}<//>
   <//>`;
 }
 
-function MonthReport({ days, target, to, month }) {
-  const told = days.filter((each) => each.patient_days_due > 0);
+function MonthReport({ data, target, to, month }) {
+  const told = data.days.filter((each) => each.patient_days_due > 0);
   if (told.length === 0) return html`<${Empty} title="No reminders in this month">Nothing was planned, or it is longer ago than records are kept.<//>`;
-  const channels = [...new Set(told.flatMap((each) => Object.keys(each.by_channel)))].sort();
+  const channels = Object.keys(data.by_channel).sort();
   const columns = [
-    { title: "Day", cell: ({ day }) => html`<a href=${to({ date: day })}>${showDay(day, "day")}</a>` },
+    { title: "Day", cell: ({ day }) => html`<a class="unbroken" href=${to({ date: day })}>${showDay(day, "day")}</a>` },
     { title: "Due", number: true, cell: (each) => whole(each.patient_days_due) },
     { title: "Reached", number: true, cell: (each) => whole(each.patient_days_reached) },
     { title: "Share", number: true, cell: (each) => html`<${Share} of=${each.reached_share} target=${target} />` },
-    ...channels.map((channel) => ({ title: channelWord(channel), number: true, cell: (each) => whole(each.by_channel[channel] ?? 0) })),
+    ...channels.map((channel) => ({ title: `By ${channelInside(channel)}`, number: true, lesser: true, cell: (each) => whole(each.by_channel[channel] ?? 0) })),
+    { title: "Untold", number: true, lesser: true, cell: (each) => whole(each.untold) },
     { title: "Failures", cell: ({ failures }) => failuresIn(failures) },
   ];
-  return html`<${MonthChart} days=${told} month=${month} target=${target} />
+  return html`<${Figures} data=${data} target=${target} />
+    <${MonthChart} days=${told} month=${month} target=${target} />
     <${Table} caption=${`Each day of ${monthName(month)} with reminders`} columns=${columns} rows=${told} rowKey=${({ day }) => day} />`;
 }
 
