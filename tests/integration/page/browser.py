@@ -96,6 +96,13 @@ class Visitor:
         page.locator(".who, main.alone").first.wait_for()
         return page
 
+    def log_in_as(self, role: str) -> None:
+        """From now on requests are made as somebody with this role."""
+        cookie = f"{role.lower()}.to.ken"
+        self.context.add_cookies(
+            [{"name": SESSION_COOKIE, "value": cookie, "domain": HOST, "path": "/", "httpOnly": True}]
+        )
+
     def allow(self, pattern: str) -> None:
         """Errors on the console that match are what the test is about."""
         self.allowed.append(pattern)
@@ -128,8 +135,7 @@ class Visitor:
 
 def log_in(browser: Browser, server: Server, role: str | None, **options: Any) -> Visitor:
     """A visitor with a role of Airflow's, or nobody. `options` are the browser context's, such as `color_scheme`."""
-    context = browser.new_context(**({"viewport": WIDE, "timezone_id": "America/New_York"} | options))
+    visitor = Visitor(server, browser.new_context(**({"viewport": WIDE, "timezone_id": "America/New_York"} | options)))
     if role is not None:
-        cookie = f"{role.lower()}.to.ken"
-        context.add_cookies([{"name": SESSION_COOKIE, "value": cookie, "domain": HOST, "path": "/", "httpOnly": True}])
-    return Visitor(server, context)
+        visitor.log_in_as(role)
+    return visitor

@@ -50,6 +50,9 @@ def test_a_login_that_ends_is_said_and_what_was_seen_stays(busy_server: Server, 
     page.evaluate("dispatchEvent(new Event('online'))")
     expect(page.locator(".stale")).to_contain_text("You are no longer logged in. Log in to Airflow")
     expect(page.locator(".figures")).to_be_visible()
+    visitor.log_in_as("Op")
+    page.evaluate("dispatchEvent(new Event('online'))")
+    expect(page.locator(".who")).to_contain_text("op")
 
 
 def test_an_address_that_is_none_leads_back(busy_server: Server, enter: Enter) -> None:

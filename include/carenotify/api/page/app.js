@@ -38,6 +38,7 @@ function Page({ me }) {
   const live = useOverview(tabs.length > 0);
   const { toasts, announce, dismiss } = useToasts();
   useZone(live.overview?.timezone);
+  useNewLogin(live.trouble);
   if (tabs.length === 0) return html`<${NoRights} name=${me.name} />`;
   const tab = tabs.find((each) => each.view === view);
   const shared = { me, overview: live.overview, argument, navigate, announce, refresh: live.refresh };
@@ -78,22 +79,13 @@ function View({ tab, shared }) {
       () => setMissing(true),
     );
   }, []);
-  useArrival(component !== null, tab.title);
+  useEffect(() => {
+    document.title = `${tab.title} · Notifications`;
+  }, []);
   if (error || missing) return html`<${Broken} onRetry=${missing ? () => window.location.reload() : retry} />`;
   if (component === null) return html`<p class="looking" role="status">Opening…</p>`;
   return html`<${component} ...${shared} />`;
 }
-
-/** Whoever opens another tab is taken to its heading, so that a screen reader says where they are. */
-function useArrival(isThere, title) {
-  useEffect(() => {
-    document.title = `${title} · Notifications`;
-    const moved = arrived;
-    arrived = arrived || isThere;
-    if (moved && isThere) document.querySelector("main h1")?.focus();
-  }, [isThere]);
-}
-let arrived = false;
 
 function Stale({ trouble, since, overview }) {
   if (!trouble) return html`<div class="stale" role="status"></div>`;
@@ -102,6 +94,15 @@ function Stale({ trouble, since, overview }) {
   return html`<div class="stale shown" role="status">
     <p><strong>${what}</strong> since ${show(since, "second")}. ${overview ? "What you see is from before; " : ""}it is tried again by itself.</p>
   </div>`;
+}
+
+/** Who comes back after a login that had ended may be somebody else, so the page begins anew. */
+function useNewLogin(trouble) {
+  const wasOut = useRef(false);
+  useEffect(() => {
+    if (wasOut.current && trouble === null) window.location.reload();
+    wasOut.current = trouble?.status === 401;
+  }, [trouble]);
 }
 
 const Login = () => html`<a href=${LOGIN} onClick=${leaveFrame}>Log in to Airflow</a>`;

@@ -30,12 +30,25 @@ export const useId = (name) => useRef(`${name}-${(lastId += 1)}`).current;
 /** Whether this person may do what needs one of these scopes. */
 export const may = (me, ...scopes) => scopes.some((scope) => me.scopes.includes(scope));
 
-/** A view's title, which gets the focus when somebody comes here, with what can be done beside it. */
-export const Heading = ({ title, note, children }) => html`
-  <header class="heading">
-    <div><h1 tabindex="-1">${title}</h1>${note && html`<p class="note">${note}</p>`}</div>
+/** A view's title, with what can be done beside it. Whoever comes here from elsewhere on the page begins at it. */
+export const Heading = ({ title, note, children }) => {
+  const top = useRef(null);
+  useEffect(() => beginAt(top.current), []);
+  return html`<header class="heading">
+    <div><h1 tabindex="-1" ref=${top}>${title}</h1>${note && html`<p class="note">${note}</p>`}</div>
     ${children && html`<div class="actions">${children}</div>`}
   </header>`;
+};
+
+let isFirst = true; // whoever opens the page begins where every page begins
+/** Go to a heading, so that a screen reader says where one is and the window shows it from the top. */
+export function beginAt(heading) {
+  if (!isFirst) {
+    window.scrollTo(0, 0);
+    heading?.focus({ preventScroll: true });
+  }
+  isFirst = false;
+}
 
 /** A box with a title. `wide` takes two columns of a `.grid`. */
 export const Card = ({ title, note, actions, wide, children }) => {

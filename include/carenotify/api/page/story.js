@@ -9,7 +9,8 @@ import { channelInside, isCancellable, kindWord, plain, statusTone, statusWord }
 
 const INSTANT = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}/;
 
-export function Story({ me, overview, id, announce, refresh }) {
+/** `list` is the address to go back to. */
+export function Story({ me, overview, id, list, announce, refresh }) {
   const asked = useLoad((signal) => get(`notifications/${encodeURIComponent(id)}`, {}, { signal }), [id, overview]);
   const [asksToCancel, setAsksToCancel] = useState(false);
   const cancel = async () => {
@@ -22,7 +23,7 @@ export function Story({ me, overview, id, announce, refresh }) {
   return html`<${Answer} of=${asked}>${(story) => html`
     <${Heading} title=${`${kindWord(story.kind)} by ${channelInside(story.channel)}`} note=${html`<span class="id">${story.id}</span>`}>
       ${may(me, "notifications:write") && isCancellable(story.status) && html`<${Button} tone="danger" onClick=${() => setAsksToCancel(true)}>Cancel it…<//>`}
-      <a class="button plain" href=${address("messages")}>All messages</a>
+      <a class="button plain" href=${list}>Back to the list</a>
     <//>
     <div class="grid story">
       <${Card} title="What happened" wide><ol class="timeline">${eventsOf(story).map((event) => html`<${Event} ...${event} />`)}</ol><//>

@@ -1,9 +1,9 @@
 // Every message there ever was: found by patient, appointment, status and time, and one message's whole story.
 
-import { html, useState } from "../vendor/htm-preact.js";
+import { html, useEffect, useRef, useState } from "../vendor/htm-preact.js";
 import { get } from "../api.js";
 import { useLoad } from "../live.js";
-import { Answer, Button, Card, Channel, Field, Heading, Pager, Status, Table, Time } from "../parts.js";
+import { Answer, Button, Card, Channel, Field, Heading, Pager, Status, Table, Time, beginAt } from "../parts.js";
 import { address } from "../route.js";
 import { Story } from "../story.js";
 import { daysAfter, startOf } from "../times.js";
@@ -14,10 +14,12 @@ const WHOLE_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const FILTERS = ["patient_id", "appointment_id", "status", "channel", "kind", "reason", "from", "to"];
 // Which cursor led to which, for the way back; the address holds only where one is.
 const cameFrom = new Map();
+// The list that somebody came from, with its filters and its page.
+let lastList = address("messages");
 
 export default function Messages(shared) {
   const { argument } = shared;
-  return argument.id ? html`<${Story} key=${argument.id} ...${shared} id=${argument.id} />` : html`<${Search} ...${shared} />`;
+  return argument.id ? html`<${Story} key=${argument.id} ...${shared} id=${argument.id} list=${lastList} />` : html`<${Search} ...${shared} />`;
 }
 
 function Search({ overview, argument: { params }, navigate }) {
@@ -25,6 +27,12 @@ function Search({ overview, argument: { params }, navigate }) {
     async (signal) => ({ ...(await get("notifications", { ...queryOf(params), limit: PAGE }, { signal })), params }),
     [JSON.stringify(params), params.cursor ? null : overview], // the newest page is kept fresh
   );
+  const shown = useRef(params.cursor);
+  useEffect(() => {
+    lastList = address("messages", { params });
+    if (shown.current !== params.cursor) beginAt(document.querySelector("main h1"));
+    shown.current = params.cursor;
+  }, [JSON.stringify(params)]);
   return html`
     <${Heading} title="Messages" note="Newest first. What they say is in each message's story." />
     <${Filters} key=${JSON.stringify(filtersOf(params))} params=${params} navigate=${navigate} />

@@ -79,7 +79,7 @@ const Figure = ({ name, number, note, tone }) => html`<div class=${`card figure 
 
 function Reached({ overview, totals, now }) {
   const { patient_days_due: due, patient_days_reached: reached, reached_share: part, target_share: target } = overview;
-  const missing = Math.max(0, Math.ceil(due * target) - reached);
+  const missing = Math.max(0, Math.ceil(due * target - 1e-9) - reached);
   const isOver = now >= Date.parse(overview.window.closes_at) || totals.waiting + totals.sent === 0;
   const tone = missing === 0 ? "good" : isOver ? "bad" : "busy";
   return html`<div class=${`card figure reached ${tone}`}>
@@ -123,8 +123,9 @@ function ChannelBar({ channel, figures, isPaused }) {
 }
 
 function Providers({ overview }) {
+  const near = (instant) => shapeNear(instant, overview.day);
   const state = ({ state, since, retry_at: retryAt }) => html`<${Badge} tone=${breakerTone(state)}>${breakerWord(state)}<//>
-    ${state !== "closed" && html`<span class="note"> since <${Time} at=${since} shape="time" />${retryAt && html`, tried again at <${Time} at=${retryAt} shape="time" />`}</span>`}`;
+    ${state !== "closed" && html`<span class="note"> since <${Time} at=${since} shape=${near(since)} />${retryAt && html`, tried again at <${Time} at=${retryAt} shape=${near(retryAt)} />`}</span>`}`;
   const columns = [
     { title: "Provider", cell: ({ provider, channel }) => html`<span>${provider} <span class="note channel">${channelWord(channel)}</span></span>` },
     { title: "State", cell: (row) => html`<span>${state(row)}${row.state !== "closed" && row.last_code && html` <code>${row.last_code}</code>`}</span>` },
@@ -150,10 +151,12 @@ function Alerts({ overview }) {
 const Alert = ({ alert, day, explains }) => html`<li class=${alert.resolved_at ? "over" : null}>
   <p><${Badge} tone=${alert.resolved_at ? "quiet" : severityTone(alert.severity)}>${alert.resolved_at ? "Over" : severityWord(alert.severity)}<//>
     <strong>${alert.title}</strong>${alert.count > 1 && html` <span class="number">× ${whole(alert.count)}</span>`}
-    <span class="note when"><${Time} at=${alert.raised_at} shape=${dayOf(alert.raised_at) === day ? "time" : "moment"} /></span></p>
+    <span class="note when"><${Time} at=${alert.raised_at} shape=${shapeNear(alert.raised_at, day)} /></span></p>
   <p class="note">${subjectWords(alert)}</p>
   ${explains && html`<p class="note todo">${alert.what_to_do}</p>`}
 </li>`;
+
+const shapeNear = (instant, day) => (dayOf(instant) === day ? "time" : "moment");
 
 const subjectWords = ({ subject, channel }) => {
   const words = subject.split("/").filter((word) => word !== channel);
@@ -164,8 +167,8 @@ function Background({ overview }) {
   const load = overview.last_load;
   return html`<${Card} title="Behind it">
     <dl class="facts">
-      <div><dt>Last load</dt><dd>${load ? html`<${Time} at=${load.finished_at} /> <${Badge} tone=${load.status === "loaded" ? "good" : "warn"}>${plain(load.status)}<//>` : "none yet"}</dd></div>
-      <div><dt>Last plan</dt><dd><${Time} at=${overview.planned_at} none="none today" /></dd></div>
+      <div><dt>Last load</dt><dd>${load ? html`<${Time} at=${load.finished_at} shape=${shapeNear(load.finished_at, overview.day)} /> <${Badge} tone=${load.status === "loaded" ? "good" : "warn"}>${plain(load.status)}<//>` : "none yet"}</dd></div>
+      <div><dt>Last plan</dt><dd><${Time} at=${overview.planned_at} shape="time" none="none today" /></dd></div>
       <div><dt>Changes today</dt><dd class="number">${overview.changes_today > 0 ? whole(overview.changes_today) : "none so far"}</dd></div>
       <div><dt>Dead letters</dt><dd class="number">${overview.dead_letters_open > 0 ? `${whole(overview.dead_letters_open)} open` : "none open"}</dd></div>
     </dl>
