@@ -8,6 +8,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -18,6 +22,7 @@ from carenotify.config import PREFIX, Settings
 from carenotify.domain.access import ALL_SCOPES
 from carenotify.journeys.issue_key import issue_key
 from tests.integration.ward import wait_for
+from tests.scraped import Scraped
 
 ROOT = Path(__file__).parents[3]
 
@@ -64,6 +69,81 @@ def test_it_serves_two_processes_and_ends_cleanly(environment: dict[str, str], a
         output, log = process.communicate(timeout=30)
     assert (process.returncode, output) == (0, "")
     assert {json.loads(line)["level"] for line in log.splitlines()} == {"info"}
+
+
+def scrape(port: int, **headers: str) -> Scraped | None:
+    """None while nobody listens; every answer has to be a whole one."""
+    try:
+        answer = requests.get(f"http://127.0.0.1:{port}/carenotify/v1/metrics", headers=headers, timeout=10)
+    except requests.ConnectionError:
+        return None
+    assert answer.status_code == 200, answer.text
+    return Scraped.of(answer.content, answer.headers["Content-Type"])
+
+
+@contextmanager
+def scraped_all_the_time(port: int) -> Iterator[list[Scraped]]:
+    """Somebody asks again and again; what they found."""
+    found: list[Scraped] = []
+    stop = threading.Event()
+
+    def ask() -> None:
+        while not stop.is_set():
+            if one := scrape(port):
+                found.append(one)
+            stop.wait(0.1)
+
+    with ThreadPoolExecutor(1) as asking:
+        asked = asking.submit(ask)
+        yield found
+        stop.set()
+    asked.result()
+
+
+def counting_files(temporary: Path) -> list[str]:
+    return sorted(path.name for path in temporary.glob("carenotify-metrics-*/counter_*.db"))
+
+
+def test_processes_count_together_also_what_one_had_counted_that_was_killed(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    route = "/carenotify/v1/openapi.json"
+
+    def counted() -> float:
+        found = scrape(port)
+        return found.total("carenotify_http_requests_total", route=route, status="200") if found else 0.0
+
+    def ask() -> None:
+        with suppress(requests.ConnectionError):
+            assert requests.get(f"http://127.0.0.1:{port}{route}", timeout=20).ok
+
+    with (
+        start(environment | {"TMPDIR": str(tmp_path)}, "--port", str(port), "--workers", "2") as process,
+        scraped_all_the_time(port) as found,
+    ):
+        wait_for(lambda: bool(found), seconds=60)
+        wait_for(lambda: ask() or len(counting_files(tmp_path)) == 2)  # type: ignore[func-returns-value]
+        before = counted()
+        with ThreadPoolExecutor(8) as callers:
+            for _ in range(40):
+                callers.submit(ask)
+        assert counted() == before + 40
+        one = counting_files(tmp_path)[0]
+        os.kill(int(one.removeprefix("counter_").removesuffix(".db")), signal.SIGKILL)
+        wait_for(lambda: one not in counting_files(tmp_path), seconds=60)
+        assert "counter_ended.db" in counting_files(tmp_path)
+        assert counted() == before + 40
+        connections = scrape(port)
+        assert connections is not None
+        assert connections.total("carenotify_build_info") == 1
+        assert connections.total("python_info") == 1
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert len(found) > 5
+    assert not list(tmp_path.glob("carenotify-metrics-*"))
 
 
 def test_a_wrong_setting_is_named_before_anything_listens(environment: dict[str, str]) -> None:

@@ -92,16 +92,24 @@ def test_every_message_of_both_channels_is_delivered_once_and_sigterm_drains(
     app: App, hospital: Hospital, sandbox: SandboxServer, settings: dict[str, str], tmp_path: Path
 ) -> None:
     add_reminders(app, hospital, 150)
-    with running_worker(settings, tmp_path / "log") as worker:
+    with running_worker(settings, tmp_path / "log") as worker, worker.scraped_all_the_time() as scraped:
         wait_for(lambda: worker.ask("/ready")[0] == 200)
         wait_for(lambda: hospital.statuses() == Counter(sent=300), seconds=60)
         status, answer = worker.ask("/health")
         assert status == 200
         assert {name: counts["sent"] for name, counts in answer["channels"].items()} == {"sms": 150, "email": 150}  # type: ignore[attr-defined]
+        told = worker.scrape()
+        assert told is not None
+        assert told.total("carenotify_delivery_attempts_total", outcome="sent", provider="twilio") == 150
+        assert told.total("carenotify_delivery_attempts_total", outcome="sent", provider="smtp") == 150
+        assert told.total("carenotify_provider_call_seconds_count") == 300
+        assert told.value("process_open_fds") > 3
+        assert told.total("carenotify_loop_rounds_total", loop="valve", outcome="done") > 0
         assert worker.end() == 0
         assert "stopped" in worker.log
         assert "@example.org" not in worker.log
         assert "+49151" not in worker.log
+    assert len(scraped) > 3  # each of them whole, from its start to its end
     counts = sandbox.counts()
     assert {one["times"] for one in counts.values()} == {1}
     assert set(counts) == sent_ids(hospital)
@@ -196,6 +204,10 @@ def test_a_worker_without_a_database_runs_and_is_not_ready(
     with running_worker(away, tmp_path / "log") as worker:
         wait_for(lambda: worker.ask("/health")[0] == 200)
         assert worker.ask("/ready")[0] == 503
+        told = worker.scrape()
+        assert told is not None
+        assert told.value("carenotify_database_up") == 0
+        assert told.value("carenotify_send_threads", channel="sms") == THREADS
         wait_for(lambda: "the database at 127.0.0.1:9/carenotify cannot be used just now" in worker.log, seconds=30)
         assert "Traceback" not in worker.log
         assert "hush-hush" not in worker.log

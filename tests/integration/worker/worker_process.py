@@ -8,7 +8,9 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 from tests.integration.ward import wait_for
+from tests.scraped import Scraped
 
 ROOT = Path(__file__).parents[3]
 _PORT = re.compile(r"health on port (\d+)")
@@ -49,6 +52,34 @@ class WorkerProcess:
                 return error.code, json.loads(error.read())
         except URLError:
             return 0, {}
+
+    def scrape(self) -> Scraped | None:
+        """Its metrics; None when nobody answers. An answer is always a whole one, and without complaint."""
+        try:
+            with urlopen(f"{self.url}/metrics", timeout=10) as answer:
+                return Scraped.of(answer.read(), answer.headers["Content-Type"])
+        except HTTPError:
+            raise
+        except (URLError, ConnectionError):
+            return None
+
+    @contextmanager
+    def scraped_all_the_time(self) -> Iterator[list[Scraped]]:
+        """Somebody asks again and again; what they found."""
+        found: list[Scraped] = []
+        stop = threading.Event()
+
+        def ask() -> None:
+            while not stop.is_set():
+                if one := self.scrape():
+                    found.append(one)
+                stop.wait(0.1)
+
+        with ThreadPoolExecutor(1) as asking:
+            asked = asking.submit(ask)
+            yield found
+            stop.set()
+        asked.result()
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send the signal and wait; the exit status."""
