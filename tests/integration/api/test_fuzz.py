@@ -29,6 +29,10 @@ OPERATIONS = [
     ("GET", "/dead-letters/{id}"),
     ("POST", "/dead-letters/{id}/replay"),
     ("DELETE", "/dead-letters/{id}"),
+    ("POST", "/dead-letters/replay"),
+    ("POST", "/notifications/preview"),
+    ("GET", "/overview"),
+    ("GET", "/alerts"),
 ]
 
 
