@@ -27,7 +27,8 @@ const KIND = {
 };
 
 const BREAKER = { closed: ["Working", "good"], half_open: ["Being tried", "warn"], open: ["Left alone", "bad"] };
-const SEVERITY = { critical: "bad", error: "bad", warning: "warn", notice: "quiet", info: "quiet" };
+// How soon somebody should look.
+const SEVERITY = { critical: ["Urgent", "bad"], warning: ["Look today", "warn"], notice: ["For your information", "quiet"] };
 
 export const STATUSES = Object.keys(STATUS);
 export const CHANNELS = ["sms", "email"];

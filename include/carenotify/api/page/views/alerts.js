@@ -7,10 +7,9 @@ import { useLoad } from "../live.js";
 import { Answer, Badge, Card, Channel, Empty, Heading, Pager, Time } from "../parts.js";
 import { address } from "../route.js";
 import { lasting } from "../times.js";
-import { count, plain, severityTone, statusWord, whole } from "../words.js";
+import { count, severityTone, severityWord, statusWord, whole } from "../words.js";
 
 const PAGE = 25;
-const SEVERITIES = { critical: "Now", warning: "Today", notice: "For your information" };
 // States: they last until they are over. Everything else has happened.
 const STATES = new Set([
   "load_held", "sending_stalled", "provider_down", "paused_in_window", "no_plan", "nothing_ingested", "watcher_silent",
@@ -51,7 +50,7 @@ function Alert({ alert }) {
   return html`<li class=${`card ${isOver ? "quiet" : severityTone(severity)}`}>
     <header>
       <h2>${title}${alert.count > 1 && html` <span class="figure">(${whole(alert.count)})</span>`}</h2>
-      <${Badge} tone=${isOver ? "quiet" : severityTone(severity)}>${SEVERITIES[severity] ?? plain(severity)}<//>
+      <${Badge} tone=${isOver ? "quiet" : severityTone(severity)}>${severityWord(severity)}<//>
       <span class="note"><${Time} at=${raised_at} /></span>
     </header>
     <p class="about">${channel && channel !== "*" && html`<${Channel} channel=${channel} /> · `}${about(alert) ?? html`<code>${subject}</code>`}</p>

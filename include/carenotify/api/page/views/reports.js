@@ -65,15 +65,15 @@ function DayReport({ data, target }) {
   const channels = Object.keys(data.by_channel).sort();
   return html`
     <${Figures} data=${data} target=${target} />
-    <div class="grid lists">
+    <div class="grid lists compact">
       <section><h3>By channel</h3><${Table} caption="Reminders by channel" rows=${channels} rowKey=${(channel) => channel} columns=${[
         { title: "Channel", cell: (channel) => channelWord(channel) },
         { title: "Messages", number: true, cell: (channel) => whole(data.by_channel[channel]) },
         { title: "Reached", number: true, cell: (channel) => whole(data.reached_by_channel[channel] ?? 0) },
         { title: "Share of due", number: true, cell: (channel) => shareOf(data.reached_by_channel[channel] ?? 0, data.patient_days_due) },
       ]} /></section>
-      <section class="counts"><h3>Failed or held up, by reason</h3><${Counts} caption="Reminders by reason" title="Reason" of=${data.by_reason} word=${reasonTitle} unit="Messages" empty="Nothing failed." /></section>
-      <section class="counts"><h3>Not told, by reason</h3><${Counts} caption="Appointments that nobody was told of, by reason" title="Reason" of=${data.skipped} word=${skipWord} unit="Appointments" empty="Nobody was left out." /></section>
+      <section><h3>Failed or held up, by reason</h3><${Counts} caption="Reminders by reason" title="Reason" of=${data.by_reason} word=${reasonTitle} unit="Messages" empty="Nothing failed." /></section>
+      <section><h3>Not told, by reason</h3><${Counts} caption="Appointments that nobody was told of, by reason" title="Reason" of=${data.skipped} word=${skipWord} unit="Appointments" empty="Nobody was left out." /></section>
     </div>
     <p class="note">${asides(data)}</p>`;
 }
@@ -127,11 +127,11 @@ function MonthReport({ data, target, to, month }) {
     { title: "Share", number: true, cell: (each) => html`<${Share} of=${each.reached_share} target=${target} />` },
     ...channels.map((channel) => ({ title: `By ${channelInside(channel)}`, number: true, lesser: true, cell: (each) => whole(each.by_channel[channel] ?? 0) })),
     { title: "Untold", number: true, lesser: true, cell: (each) => whole(each.untold) },
-    { title: "Failures", cell: ({ failures }) => failuresIn(failures) },
+    { title: "Failures", lesser: true, cell: ({ failures }) => failuresIn(failures) },
   ];
   return html`<${Figures} data=${data} target=${target} />
     <${MonthChart} days=${told} month=${month} target=${target} />
-    <${Table} caption=${`Each day of ${monthName(month)} with reminders`} columns=${columns} rows=${told} rowKey=${({ day }) => day} />`;
+    <div class="compact"><${Table} caption=${`Each day of ${monthName(month)} with reminders`} columns=${columns} rows=${told} rowKey=${({ day }) => day} /></div>`;
 }
 
 const Share = ({ of, target }) => (of === null ? "–" : html`<${Badge} tone=${of >= target ? "good" : "warn"}>${share(of)}<//>`);
