@@ -160,6 +160,7 @@ def test_a_critical_alert_comes_by_mail_slack_and_pagerduty_and_so_does_its_end(
     wait_for(lambda: len(mail_server.about("NoPlan")) == 1 and len(desk.posted) == 2)
     mail = mail_server.about("NoPlan")[0]
     assert (mail["To"], mail["From"]) == ("it@hospital.example", "monitoring@hospital.example")
+    assert mail["Subject"] == "carenotify: Today's reminders are not planned [NoPlan]"
     text = plain_text(mail)
     assert text.startswith("Today's reminders are not planned\n")
     assert "What to do: docs/operations.md#no_plan" in text
