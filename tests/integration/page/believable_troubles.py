@@ -17,14 +17,36 @@ def _failures(status: str, reason: str, code: str, *, told: str, patients: int) 
     return {"status": status, "reason": reason, "code": code, "told": told, "patients": patients}
 
 
+def _run(dag_id: str, run: str) -> dict[str, Any]:
+    return {"dag_id": dag_id, "run": run, "what_to_do": "Open the run and look at the log of the task that failed."}
+
+
 # kind, subject, channel, count, details, minutes ago, over after minutes (None: goes on), mailed after minutes (None:
 # waits).
 _ALERTS: tuple[tuple[str, str, str | None, int, dict[str, Any], int, int | None, int | None], ...] = (
     ("no_plan", "2026-11-19", None, 1, {}, 4320, 25, 1),
     ("nothing_ingested", "3 h", None, 1, {}, 2880, 50, 1),
     ("watcher_silent", "watch_delivery", None, 1, {}, 1500, 12, 1),
-    ("task_failed", "send_reminders/scheduled__2026-11-23", None, 1, {"dag_id": "send_reminders"}, 1440, None, 1),
-    ("deadline_missed", "ingest_appointments", None, 1, {"dag_id": "ingest_appointments"}, 1300, None, 1),
+    (
+        "task_failed",
+        "send_reminders scheduled__2026-11-23",
+        None,
+        1,
+        _run("send_reminders", "scheduled__2026-11-23"),
+        1440,
+        None,
+        1,
+    ),
+    (
+        "deadline_missed",
+        "ingest_appointments manual__1",
+        None,
+        1,
+        _run("ingest_appointments", "manual__1"),
+        1300,
+        None,
+        1,
+    ),
     ("load_held", "scheduled__2026-11-24T05", None, 1, {"changes": 612}, 240, None, 2),
     (
         "broker_gave_up",

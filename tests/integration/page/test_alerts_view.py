@@ -31,10 +31,13 @@ def test_each_alert_says_what_happened_how_it_stands_and_what_to_do(busy_server:
     expect(no_plan).to_contain_text("Over after 25 min mailed Sat 21 Nov, 09:31")
     failed = alerts.filter(has_text="30003")
     expect(failed).to_contain_text("Messages failed, and nobody was reached (4)")
+    expect(failed).to_contain_text("Look today")
     expect(page.locator("main")).to_contain_text("2 alerts wait to be mailed")
 
 
-def test_a_group_of_failures_leads_to_its_messages(busy_server: Server, enter: Enter, busy_app: App) -> None:
+def test_a_group_of_failures_leads_to_its_messages_and_a_run_to_airflow(
+    busy_server: Server, enter: Enter, busy_app: App
+) -> None:
     page = opened(enter)
     failed = page.get_by_role("listitem").filter(has_text="30003")
     listed = failed.get_by_role("link", name="Open the list of messages")
@@ -44,6 +47,9 @@ def test_a_group_of_failures_leads_to_its_messages(busy_server: Server, enter: E
         expected = {f"#messages/{row[0]}" for row in ids}
     samples = failed.get_by_role("link", name=re.compile("^Message ")).all()
     assert {link.get_attribute("href") for link in samples} == expected
+    run = page.get_by_role("listitem").filter(has_text="A DAG run failed").get_by_role("link", name="Open the run")
+    assert run.evaluate("link => link.pathname") == "/dags/send_reminders/runs/scheduled__2026-11-23"
+    assert run.get_attribute("target") == "_top"
 
 
 def test_older_alerts_are_on_the_following_pages(busy_server: Server, enter: Enter) -> None:

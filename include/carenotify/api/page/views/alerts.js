@@ -1,7 +1,7 @@
 // What staff were told of: what happened, how bad it is, whether it is over, whether it was mailed, and what to do.
 
 import { html } from "../vendor/htm-preact.js";
-import { get } from "../api.js";
+import { LOGIN, get } from "../api.js";
 import { reasonTitle } from "../letters.js";
 import { useLoad } from "../live.js";
 import { Answer, Badge, Card, Channel, Empty, Heading, Pager, Time } from "../parts.js";
@@ -78,9 +78,16 @@ function More({ alert: { kind, channel, details } }) {
   const samples = (details.samples ?? []).filter((id) => typeof id === "string");
   const params = { status: details.status, reason: details.reason, channel };
   const [view, words] = kind === "delivery_failed" ? ["messages", "Open the list of messages"] : (PLACES[kind] ?? []);
-  if (!view && samples.length === 0) return null;
+  const run = runOf(details);
+  if (!view && !run && samples.length === 0) return null;
   return html`<ul class="links">
+    ${run && html`<li><a href=${run} target="_top">Open the run in Airflow</a></li>`}
     ${view && html`<li><a href=${address(view, { params: kind === "delivery_failed" ? params : {} })}>${words}</a></li>`}
     ${samples.map((id) => html`<li key=${id}><a href=${address("messages", { id })}>Message <span class="id">${id}</span></a></li>`)}
   </ul>`;
+}
+
+/** Airflow's own page of a run; it shows us in a frame, so it opens around that. */
+function runOf({ dag_id: dag, run }) {
+  return dag && run ? `${LOGIN}dags/${encodeURIComponent(dag)}/runs/${encodeURIComponent(run)}` : null;
 }
