@@ -2,6 +2,7 @@
 
 import { html, useState } from "./vendor/htm-preact.js";
 import { change, get } from "./api.js";
+import { reasonMeaning, reasonTitle } from "./letters.js";
 import { useLoad } from "./live.js";
 import { Answer, Badge, Button, Card, Channel, Dialog, Empty, Heading, Status, Time, may } from "./parts.js";
 import { address } from "./route.js";
@@ -65,13 +66,14 @@ const Receipt = ({ provider, provider_status: said, status, code }) => html`<${W
   <span>from ${provider}: ${plain(said)}</span>${code && html`<code>${code}</code>`}${status && html`<${Status} status=${status} />`}<//>`;
 
 const End = ({ story }) => html`<${Words}><strong>${statusWord(story.status)}</strong>
-  <span>${reasonOf(story)}</span>${story.fallback_id && html`<${Link} id=${story.fallback_id}>Another message took its place<//>`}
+  <span>${reasonOf(story)}</span>${isFailure(story) && reasonMeaning(story.reason) && html`<span class="note">${reasonMeaning(story.reason)}</span>`}${story.fallback_id && html`<${Link} id=${story.fallback_id}>Another message took its place<//>`}
   ${story.superseded_by.map((id) => html`<${Link} id=${id}>A newer message tells it now<//>`)}<//>`;
 
 /** Pieces of a line with spaces between them, which htm leaves out. */
 const Words = ({ children }) => html`<span class="words">${children.flat().filter(Boolean).flatMap((piece) => [" ", piece])}</span>`;
 const outcomeTone = (outcome) => (outcome === "sent" || outcome === "delivered" ? "good" : "warn");
-const reasonOf = ({ status, reason }) => (reason === status ? "" : plain(reason));
+const isFailure = ({ status }) => statusTone(status) === "bad";
+const reasonOf = ({ status, reason }) => (reason && reason !== status ? reasonTitle(reason) : "");
 
 function Facts({ story }) {
   const appointments = story.appointment_ids.map((id) => html`<a class="id" href=${address("messages", { params: { appointment_id: id } })}>${id}</a> `);

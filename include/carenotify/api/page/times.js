@@ -36,6 +36,9 @@ export function dayOf(instant) {
   return new Intl.DateTimeFormat("en-CA", { timeZone: hospitalZone }).format(new Date(instant));
 }
 
+/** The shape in which an instant is shown beside others of a day: only its time where it is of that day. */
+export const shapeNear = (instant, day) => (dayOf(instant) === day ? "time" : "moment");
+
 /** The day that is so many days after another. */
 export function daysAfter(day, days) {
   return new Date(Date.parse(`${day}T00:00:00Z`) + days * DAY_MS).toISOString().slice(0, 10);

@@ -2,12 +2,13 @@
 
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact.js";
 import { get } from "../api.js";
+import { reasonTitle } from "../letters.js";
 import { useLoad } from "../live.js";
 import { Answer, Button, Card, Channel, Field, Heading, Pager, Status, Table, Time, beginAt } from "../parts.js";
 import { address } from "../route.js";
 import { Story } from "../story.js";
 import { daysAfter, startOf } from "../times.js";
-import { CHANNELS, KINDS, STATUSES, channelWord, kindWord, plain, statusWord } from "../words.js";
+import { CHANNELS, KINDS, STATUSES, channelWord, kindWord, statusWord } from "../words.js";
 
 const PAGE = 50;
 const WHOLE_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
@@ -81,7 +82,7 @@ function Found({ page, isSearch }) {
     { title: "Patient", cell: (row) => html`<a class="id" href=${address("messages", { params: { patient_id: row.patient_id } })}>${row.patient_id}</a>` },
     { title: "Kind", cell: (row) => kindWord(row.kind) },
     { title: "Channel", cell: (row) => html`<${Channel} channel=${row.channel} />` },
-    { title: "Status", cell: (row) => html`<span><${Status} status=${row.status} /> <span class="note">${plain(row.reason)}</span></span>` },
+    { title: "Status", cell: (row) => html`<span><${Status} status=${row.status} /> <span class="note">${row.reason && row.reason !== row.status && reasonTitle(row.reason)}</span></span>` },
     { title: "Attempts", number: true, lesser: true, cell: (row) => row.attempts },
     { title: "Provider", lesser: true, cell: (row) => html`<span>${row.provider ?? "–"}${row.error_code && html` <code>${row.error_code}</code>`}</span>` },
     { title: "Settled", lesser: true, cell: (row) => html`<${Time} at=${row.finished_at} />` },

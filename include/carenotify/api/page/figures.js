@@ -1,0 +1,57 @@
+// The day's big numbers, and how near it is to its target.
+
+import { html } from "./vendor/htm-preact.js";
+import { Time } from "./parts.js";
+import { address } from "./route.js";
+import { STATUSES, count, share, statusWord, whole } from "./words.js";
+
+export const FATES = ["delivered", "sent", "waiting", "failed", "other"];
+
+/** All channels together, by fate. */
+export const totalsOf = (overview) =>
+  Object.fromEntries(FATES.map((fate) => [fate, Object.values(overview.by_channel).reduce((sum, each) => sum + each[fate], 0)]));
+
+/** `now` is in milliseconds. */
+export function Figures({ overview, now }) {
+  const totals = totalsOf(overview);
+  return html`<dl class="figures">
+    <${Reached} overview=${overview} totals=${totals} now=${now} />
+    <${Figure} name="Due" number=${overview.patient_days_due} note=${overview.planned_at ? html`patients, planned at <${Time} at=${overview.planned_at} shape="time" />` : "patients; not planned yet"} />
+    <${Figure} name="Waiting" number=${totals.waiting} note="messages to be sent" />
+    <${Figure} name="Sent" number=${totals.sent} note="accepted, no receipt yet" />
+    <${Figure} name="Delivered" number=${totals.delivered} note="confirmed by a receipt" tone="good" />
+    <${Figure} name="Failed" number=${totals.failed} note=${overview.untold > 0 ? `${count(overview.untold, "patient")} not told` : "nobody left untold"} tone=${totals.failed > 0 ? "bad" : null} />
+  </dl>`;
+}
+
+const Figure = ({ name, number, note, tone }) => html`<div class=${`card figure ${tone ?? ""}`}>
+  <dt>${name}</dt>
+  <dd class="big">${whole(number)}</dd><dd class="note">${note}</dd>
+</div>`;
+
+function Reached({ overview, totals, now }) {
+  const { patient_days_due: due, patient_days_reached: reached, reached_share: part, target_share: target } = overview;
+  const missing = Math.max(0, Math.ceil(due * target - 1e-9) - reached);
+  const isOver = now >= Date.parse(overview.window.closes_at) || totals.waiting + totals.sent === 0;
+  const tone = missing === 0 ? "good" : isOver ? "bad" : "busy";
+  return html`<div class=${`card figure reached ${tone}`}>
+    <dt>Reached</dt>
+    <dd class="big">${due > 0 ? share(part) : "–"}</dd>
+    <dd class="note">
+      <${TargetBar} part=${part ?? 0} target=${target} tone=${tone} />
+      ${whole(reached)} of ${count(due, "patient")}. ${missing === 0 ? `The target of ${share(target, 0)} is met.` : `${whole(missing)} more to the target of ${share(target, 0)}.`}
+    </dd>
+  </div>`;
+}
+
+/** Each leads to the messages that it counts. */
+export const Statuses = ({ overview: { by_status: byStatus, day } }) => html`<ul class="chips" aria-label="Today's messages by status">
+  ${STATUSES.filter((status) => byStatus[status] > 0).map((status) => html`<li key=${status}>
+    <a class="chip" href=${address("messages", { params: { status, from: day, to: day } })}>${statusWord(status)} <b class="number">${whole(byStatus[status])}</b></a>
+  </li>`)}
+</ul>`;
+
+const TargetBar = ({ part, target, tone }) => html`<svg class=${`target ${tone}`} width="100%" height="18" aria-hidden="true">
+  <rect class="track" x="0" y="5" width="100%" height="8" rx="4" /><rect class="done" x="0" y="5" width=${`${part * 100}%`} height="8" rx="4" />
+  <line x1=${`${target * 100}%`} x2=${`${target * 100}%`} y1="0" y2="18" />
+</svg>`;
