@@ -52,13 +52,13 @@ def undisturbed(directory: Path) -> Iterator[None]:
 def fold(directory: Path, pid: int) -> None:
     """Keep what a process that is gone has counted, in one file for all that are, so that files do not pile up.
 
-    While somebody reads, nothing is done: its files add up as they are.
+    While somebody reads, its counts stay where they are, and add up all the same. Its gauges go at once.
     """
     from prometheus_client.multiprocess import mark_process_dead
 
+    mark_process_dead(pid, str(directory))  # type: ignore[no-untyped-call]
     with (directory / _LOCK).open("a") as lock, suppress(BlockingIOError):
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        mark_process_dead(pid, str(directory))  # type: ignore[no-untyped-call]
         for kind in _KEPT:
             _fold(directory, kind, pid)
 

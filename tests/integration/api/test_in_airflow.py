@@ -21,6 +21,7 @@ from carenotify.journeys.issue_key import issue_key
 from carenotify.quality.data_docs import site
 from tests.integration.page.browser import chromium
 from tests.integration.ward import make_settings, wait_for
+from tests.scraped import Scraped
 
 ROOT = Path(__file__).parents[3]
 PASSWORD = "correct horse"
@@ -131,6 +132,15 @@ def test_the_urls_are_those_of_the_standalone_server(ours: str) -> None:
     assert "/carenotify/v1/pause" in paths
     moved = requests.get(f"{ours}/data-docs", timeout=20, allow_redirects=False)
     assert moved.headers["Location"] == f"{ours}/data-docs/"
+
+
+def test_prometheus_reads_the_metrics_from_this_machine_and_from_no_proxy(ours: str) -> None:
+    answer = requests.get(f"{ours}/metrics", timeout=20)
+    assert answer.status_code == 200
+    scraped = Scraped.of(answer.content, answer.headers["Content-Type"])
+    assert scraped.value("carenotify_database_up") == 1
+    assert scraped.value("process_open_fds") > 3
+    assert requests.get(f"{ours}/metrics", headers={"X-Forwarded-For": "127.0.0.1"}, timeout=20).status_code == 401
 
 
 def test_nobody_gets_in_without_credentials(ours: str) -> None:
