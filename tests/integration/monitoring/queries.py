@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,27 +37,27 @@ class Query:
         return set(_METRIC.findall(_NOT_METRICS.sub(" ", self.expression)))
 
 
-def rule_groups() -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Every group of rules, with its file."""
-    for file in sorted((PROMETHEUS / "rules").glob("*.yml")):
-        for group in yaml.safe_load(file.read_text())["groups"]:
-            yield file, group
+@cache
+def rules() -> tuple[dict[str, Any], ...]:
+    """Every rule of every file."""
+    files = sorted((PROMETHEUS / "rules").glob("*.yml"))
+    groups = [group for file in files for group in yaml.safe_load(file.read_text())["groups"]]
+    return tuple(rule for group in groups for rule in group["rules"])
 
 
 def alerts() -> dict[str, dict[str, Any]]:
     """Every alert rule by its name."""
-    return {rule["alert"]: rule for _, group in rule_groups() for rule in group["rules"] if "alert" in rule}
+    return {rule["alert"]: rule for rule in rules() if "alert" in rule}
 
 
 def rule_queries() -> list[Query]:
     """What the rules ask."""
-    rules = [rule for _, group in rule_groups() for rule in group["rules"]]
-    return [Query(rule.get("alert") or rule["record"], rule["expr"]) for rule in rules]
+    return [Query(rule.get("alert") or rule["record"], rule["expr"]) for rule in rules()]
 
 
 def recorded_names() -> set[str]:
     """The figures that recording rules make."""
-    return {rule["record"] for _, group in rule_groups() for rule in group["rules"] if "record" in rule}
+    return {rule["record"] for rule in rules() if "record" in rule}
 
 
 def panels(dashboard: dict[str, Any]) -> list[dict[str, Any]]:

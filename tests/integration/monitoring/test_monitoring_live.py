@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -27,7 +26,7 @@ from tests.integration.monitoring.plant import (
     running_worker,
     status_of,
 )
-from tests.integration.monitoring.queries import alerts, dashboard_queries, recorded_names, rule_queries
+from tests.integration.monitoring.queries import dashboard_queries, recorded_names, rule_queries
 from tests.integration.ward import Hospital, wait_for
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -42,6 +41,12 @@ JOBS = {
     "alertmanager": 1,
 }
 
+# What a machine that runs tests may have, and what one message of twenty that fails makes.
+SEEN_ON_ANY_MACHINE = {"DiskLow", "DiskFull", "DiskFullTomorrow", "MemoryLow", "ProcessorBusy"} | {
+    "DeliverySlow",
+    "ApiSlow",
+    "WorkerLoopStopped",
+}
 # What is found only when something went wrong that does not go wrong here.
 FOUND_AFTER_AN_EVENT = {
     "Critical alerts": "one fires for its time",
@@ -202,13 +207,5 @@ def test_the_day_is_told_as_it_is(prometheus: Prometheus) -> None:
 
 def test_what_is_wrong_here_is_seen_and_nothing_else(prometheus: Prometheus) -> None:
     """Nothing has ever been loaded, and no Airflow looks for failures."""
-    ours = {rule["alert"] for rule in _of_the_day()}
     seen = {alert["labels"]["alertname"] for alert in prometheus.ask("alerts")["alerts"]}
-    assert seen & ours == {"NothingLoaded", "WatcherSilent"}
-    assert "AlertsAlive" in seen
-
-
-def _of_the_day() -> list[dict[str, Any]]:
-    named = ("NoPlan", "NothingLoaded", "LoadHeld", "WatcherSilent", "TooFewReached", "RunFailed", "PausedInWindow")
-    more = ("NoWorker", "WorkerDown", "ApiDown", "BrokerDown", "DatabaseDown", "ChannelNotServed", "ProviderDown")
-    return [alerts()[name] for name in (*named, *more)]
+    assert seen - SEEN_ON_ANY_MACHINE == {"NothingLoaded", "WatcherSilent", "AlertsAlive"}
