@@ -124,14 +124,10 @@ def _connections(chosen: Mapping[str, str]) -> dict[str, str]:
     if smtp := chosen.get("CARENOTIFY_SMTP_URL"):
         found["AIRFLOW_CONN_SMTP_DEFAULT"] = _mail_connection(smtp, chosen)
     if chosen.get("CARENOTIFY_EMAIL_PROVIDERS", "").split(",")[0].strip() == "ses":
-        # No credentials: the variables, files or role that the workers use too are found by AWS' SDK itself.
-        found["AIRFLOW_CONN_AWS_DEFAULT"] = airflow.connection("aws", extra=_aws_place(chosen))
+        # The variables, files or role that the workers use too are found by AWS' SDK itself.
+        region = {"region_name": chosen[_AWS_REGION]} if _AWS_REGION in chosen else {}
+        found["AIRFLOW_CONN_AWS_DEFAULT"] = airflow.connection("aws", extra=region)
     return found
-
-
-def _aws_place(chosen: Mapping[str, str]) -> dict[str, str]:
-    named = {"region_name": _AWS_REGION, "endpoint_url": "AWS_ENDPOINT_URL"}
-    return {name: chosen[variable] for name, variable in named.items() if variable in chosen}
 
 
 def _mail_connection(url: str, chosen: Mapping[str, str]) -> str:

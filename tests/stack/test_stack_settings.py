@@ -174,6 +174,23 @@ def test_airflow_mails_through_the_same_server_in_the_same_way(
     assert (mail["extra"]["disable_ssl"], mail["extra"]["disable_tls"]) == disabled
 
 
+@pytest.mark.parametrize(
+    ("wished", "extra"),
+    [
+        ({"AWS_DEFAULT_REGION": "eu-central-1"}, {"region_name": "eu-central-1"}),
+        ({"AWS_CONFIG_FILE": "/etc/aws/config"}, {}),
+    ],
+    ids=["a region", "files that AWS' SDK reads itself"],
+)
+def test_airflow_is_told_of_aws_when_its_mails_go_by_ses(
+    checkout: Checkout, wished: dict[str, str], extra: dict[str, str]
+) -> None:
+    found = built(checkout, wished | {"CARENOTIFY_EMAIL_PROVIDERS": "ses, smtp"})
+    aws = json.loads(found["AIRFLOW_CONN_AWS_DEFAULT"])
+    assert aws == {"conn_type": "aws", "extra": extra}  # the rest is where the workers' SDK finds it too
+    assert "AIRFLOW_CONN_AWS_DEFAULT" not in built(checkout, wished | {"CARENOTIFY_EMAIL_PROVIDERS": "smtp,ses"})
+
+
 def test_calls_to_this_machine_never_go_through_the_users_proxy(checkout: Checkout) -> None:
     found = built(checkout, {"no_proxy": "intranet.example"})
     assert found["NO_PROXY"] == found["no_proxy"] == "intranet.example,127.0.0.1,localhost"

@@ -3,79 +3,36 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import timedelta
 from email import message_from_string
 from email.policy import default
-from typing import Any
 from uuid import uuid4
 
 import boto3
 import pytest
-import requests
 
 from carenotify.app import App, build_app
 from carenotify.channels.base import OutgoingMessage, Provider
 from carenotify.domain.notification import Channel
 from carenotify.errors import AddressRejectedError, MessageRejectedError, OptedOutError
+from tests.integration.amazon import Moto, running_moto
 from tests.integration.ward import NOON, Hospital, SetClock, make_settings
 
-# moto says which port it took on its standard output, and ends with the pipe.
-SERVER = """
-import sys
-from moto.server import ThreadedMotoServer
-server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-server.start()
-print("http://%s:%d" % server.get_host_and_port(), flush=True)
-sys.stdin.read()
-server.stop()
-"""
 MOBILE, STOPPED = "+4915112345678", "+4915112345699"  # moto takes numbers that end in 99 for opted out
-
-
-@dataclass(frozen=True)
-class Moto:
-    """The stand-in for AWS."""
-
-    url: str
-
-    def forget(self) -> None:
-        requests.post(f"{self.url}/moto-api/reset", timeout=10).raise_for_status()
-
-    def taken(self, service: str, kind: str) -> list[dict[str, Any]]:
-        answer = requests.get(f"{self.url}/moto-api/data.json", timeout=10)
-        return list(answer.json().get(service, {}).get(kind, []))
 
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Moto]:
-    command = [sys.executable, "-W", "ignore", "-c", SERVER]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as server:
-        assert server.stdin is not None
-        assert server.stdout is not None
-        url = server.stdout.readline().strip()
-        assert url, "moto did not start"
-        yield Moto(url)
-        server.stdin.close()
+    with running_moto() as moto:
+        yield moto
 
 
 @pytest.fixture
 def moto(running: Moto, monkeypatch: pytest.MonkeyPatch) -> Moto:
     """An empty AWS, and the environment that leads there."""
-    for name, value in {
-        "AWS_ENDPOINT_URL": running.url,
-        "AWS_DEFAULT_REGION": "eu-central-1",
-        "AWS_ACCESS_KEY_ID": "an-id",
-        "AWS_SECRET_ACCESS_KEY": "a-secret",
-        "AWS_CONFIG_FILE": "/nowhere/config",
-        "AWS_SHARED_CREDENTIALS_FILE": "/nowhere/credentials",
-    }.items():
+    for name, value in running.environment.items():
         monkeypatch.setenv(name, value)
     running.forget()
     boto3.client("sesv2").create_email_identity(EmailIdentity="klinikum.example")
