@@ -52,10 +52,13 @@ class Messages:
         with self.hospital.database.transaction() as transaction:
             return [row[0] for row in transaction.execute(_INSERT, parameters)]
 
-    def fail_again(self, ids: Sequence[UUID], *, at: datetime) -> None:
-        """Somebody replayed them, and they failed once more."""
-        statement = "UPDATE notifications SET finished_at = %s, followed_up_at = %s WHERE id = ANY (%s) RETURNING 1"
-        self.hospital.query(statement, at, at, list(ids))
+    def fail_again(self, ids: Sequence[UUID], *, at: datetime, decided: bool = True) -> None:
+        """Somebody replayed them, and they failed once more. What follows was decided of the last time, if not anew."""
+        statement = (
+            "UPDATE notifications SET finished_at = %s, followed_up_at = CASE WHEN %s THEN %s ELSE followed_up_at END"
+            " WHERE id = ANY (%s) RETURNING 1"
+        )
+        self.hospital.query(statement, at, decided, at, list(ids))
 
 
 @dataclass

@@ -39,7 +39,7 @@ judged AS (
     LEFT JOIN LATERAL (
         SELECT bool_or(k.status NOT IN ('pending', 'queued', 'sending')) AS reached
         FROM notifications k
-        WHERE {key_range("named.family", "k")} AND k.id <> f.id
+        WHERE {key_range("named.family", "k")}
           AND (k.status IN ('pending', 'queued', 'sending', 'sent', 'delivered')
                OR k.status = 'unsubscribed' AND k.reason = 'complaint')
           AND {tells_as_much("k", "f")}

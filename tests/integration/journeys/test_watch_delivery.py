@@ -102,6 +102,18 @@ def test_what_a_fallback_may_mend_waits_for_the_decision_and_not_for_longer_than
     assert app.delivery_watch.look() == {"delivery_failed": 1}
 
 
+def test_a_decision_about_the_failure_before_is_none_about_this_one(
+    app: App, messages: Messages, clock: SetClock
+) -> None:
+    ids = messages.add(1)
+    app.delivery_watch.look()
+    clock.advance(minutes=5)
+    messages.fail_again(ids, at=clock(), decided=False)
+    assert app.delivery_watch.look() == {}
+    clock.advance(seconds=61)
+    assert app.delivery_watch.look() == {"delivery_failed": 1}
+
+
 def test_a_receipt_that_came_long_after_sending_gives_the_fallback_its_time_too(
     app: App, messages: Messages, hospital: Hospital, clock: SetClock
 ) -> None:
@@ -161,6 +173,20 @@ def test_a_message_of_another_patient_or_day_reaches_nobody_else(
     app.delivery_watch.look()
     (alert,) = all_alerts(app)
     assert alert.told == "nobody"
+
+
+def test_a_message_that_tells_less_is_not_as_good(app: App, messages: Messages, hospital: Hospital) -> None:
+    (failed,) = messages.add(1)
+    (sent,) = messages.add(1, channel="email", status="sent", reason=None)
+    for message, appointments in ((failed, ("a1", "a2")), (sent, ("a1",))):
+        for appointment in appointments:
+            hospital.query(
+                "INSERT INTO notification_appointments VALUES (%s, %s, 'as it stands') RETURNING 1",
+                message,
+                appointment,
+            )
+    app.delivery_watch.look()
+    assert [alert.told for alert in all_alerts(app)] == ["nobody"]
 
 
 def test_who_was_not_told_as_they_asked_is_less_grave(app: App, messages: Messages) -> None:
