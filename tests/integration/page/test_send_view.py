@@ -141,11 +141,8 @@ def test_it_says_what_is_missing_who_is_unknown_and_why_nobody_would_be_told(
     expect(page.get_by_role("button", name="Send now")).to_have_count(0)
 
 
-@pytest.mark.parametrize("role", ["Viewer", "User"])
-def test_who_may_not_send_is_shown_no_form_and_refused_by_the_server(
-    busy_server: Server, enter: Enter, role: str
-) -> None:
-    visitor = enter(role)
+def test_who_may_not_send_is_shown_no_form_and_refused_by_the_server(busy_server: Server, enter: Enter) -> None:
+    visitor = enter("User")
     visitor.allow("403")
     page = visitor.open("#send")
     expect(page.locator("main")).to_contain_text("There is no such page")

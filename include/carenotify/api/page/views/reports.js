@@ -11,6 +11,7 @@ import { dayOf, daysAfter, showDay } from "../times.js";
 import { channelInside, channelWord, count, plain, share, whole } from "../words.js";
 
 const TARGET = 0.99;
+const EARLIEST = "2000"; // a year that is being typed begins as 0002
 
 // Why nobody was told of an appointment.
 const SKIPS = {
@@ -50,7 +51,7 @@ function Day({ day, today, target, to, navigate }) {
   return html`<${Card} title=${showDay(day)} note=${day === today ? "today, as far as it has come" : null}>
     <div class="pick">
       <a class="button plain" href=${step(-1)}>← Day before</a>
-      <${Field} label="Day" type="date" value=${day} max=${today} onInput=${(date) => date && navigate(to({ date }))} />
+      <${Field} label="Day" type="date" value=${day} max=${today} onInput=${(date) => date >= EARLIEST && navigate(to({ date }))} />
       ${day < today && html`<a class="button plain" href=${step(1)}>Day after →</a>`}
       <${Csv} path="reports/delivery.csv" query=${{ date: day }} of=${`the report of ${day}`} />
     </div>
@@ -108,7 +109,7 @@ function Month({ month, today, target, to, navigate }) {
     <div class="pick">
       <a class="button plain" href=${to({ month: monthAfter(month, -1) })}>← Month before</a>
       <${Field} label="Month" type="month" value=${month} max=${today.slice(0, 7)} placeholder="2026-11"
-        onInput=${(value) => /^\d{4}-\d{2}$/.test(value) && navigate(to({ month: value }))} />
+        onInput=${(value) => /^\d{4}-\d{2}$/.test(value) && value >= EARLIEST && navigate(to({ month: value }))} />
       ${next <= today.slice(0, 7) && html`<a class="button plain" href=${to({ month: next })}>Month after →</a>`}
       <${Csv} path="reports/monthly.csv" query=${{ month }} of=${monthName(month)} />
     </div>

@@ -28,7 +28,7 @@ export default function Send({ me, overview, announce }) {
   const kinds = useLoad((signal) => get("kinds", {}, { signal }), []);
   return html`
     <${Heading} title="Send by hand" note="One message to one patient. You see it as they will before it goes." />
-    <${Answer} of=${kinds}>${(all) => html`<${Form} key=${form} kinds=${all} overview=${overview} announce=${announce} onAgain=${() => setForm(form + 1)} />`}<//>`;
+    <${Answer} of=${kinds}>${(all) => all.length === 0 ? html`<${Empty}>There is no kind of message that can be sent by hand.<//>` : html`<${Form} key=${form} kinds=${all} overview=${overview} announce=${announce} onAgain=${() => setForm(form + 1)} />`}<//>`;
 }
 
 function Form({ kinds, overview, announce, onAgain }) {
@@ -118,13 +118,13 @@ function How({ kind, wish, put }) {
 }
 
 function When({ wish, put, overview, error }) {
-  const zone = overview?.timezone;
+  const zone = overview?.timezone; // until it is known, nobody can say what a time on the hospital's clocks is
   const later = () => put({ later: true, day: wish.day || dayOf(Date.now()) });
   const at = wish.later ? instantOf(wish.day, wish.clock) : null;
   return html`<fieldset>
     <legend>When</legend>
     <label class="choice"><input type="radio" name="when" checked=${!wish.later} onChange=${() => put({ later: false })} /> Now</label>
-    <label class="choice"><input type="radio" name="when" checked=${wish.later} onChange=${later} /> At a time of its own</label>
+    <label class="choice"><input type="radio" name="when" checked=${wish.later} disabled=${!zone} onChange=${later} /> At a time of its own</label>
     ${wish.later && html`<div class="pair">
       <${Field} label="Day" type="date" required value=${wish.day} onInput=${(day) => put({ day })} />
       <${Field} label="Time" type="time" required value=${wish.clock} onInput=${(clock) => put({ clock })} error=${error} />
