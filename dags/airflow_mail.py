@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from email.message import EmailMessage
 from email.utils import format_datetime
 from smtplib import SMTPServerDisconnected
 from typing import Any
 
 from airflow.sdk import BaseNotifier
+from airflow.sdk.exceptions import AirflowException
 
 from carenotify.channels.email.compose import Sender
 from carenotify.config import Settings
 from carenotify.domain.alert_mail import AlertMail
 from carenotify.domain.clock import Clock
-from carenotify.errors import AlertNotSentError
+from carenotify.errors import AlertNotSentError, CarenotifyError
 
 _AUTOMATIC = {"Auto-Submitted": "auto-generated"}  # RFC 3834: no holiday notices, please
 
 
-def mail_notifier(settings: Settings, *, message_id: str, subject: str, html: str) -> BaseNotifier:
-    """Airflow's notifier for one mail to CARENOTIFY_ALERT_TO; subject and html are Jinja templates of its context."""
+def notify(settings: Settings, *, message_id: str, subject: str, html: str, named: dict[str, str]) -> None:
+    """Mail CARENOTIFY_ALERT_TO by Airflow's notifier; subject and html are Jinja templates of what is named.
+
+    Raises AlertNotSentError when nobody took the mail.
+    """
+    with _saying_only_its_kind():
+        notifier = _notifier(settings, message_id=message_id, subject=subject, html=html)
+        notifier.render_template_fields(named)
+        notifier.notify(named)
+
+
+def _notifier(settings: Settings, *, message_id: str, subject: str, html: str) -> BaseNotifier:
     mail: dict[str, Any] = {
         "to": list(settings.alert_to),
         "subject": subject,
@@ -44,16 +56,23 @@ def alert_sender(settings: Settings, clock: Clock) -> Callable[[AlertMail], None
     hand_over = _hand_over_to_ses if _by_ses(settings) else _hand_over_to_smtp
 
     def send(mail: AlertMail) -> None:
-        try:
+        with _saying_only_its_kind():
             hand_over(_composed(mail, settings, clock))
-        except Exception as error:  # noqa: BLE001 - the hooks raise what their libraries and the network do
-            problem = f"no mail server took the mail ({type(error).__name__})"
-            raise AlertNotSentError(problem, perhaps_taken=perhaps_taken(error)) from None
 
     return send
 
 
-def perhaps_taken(error: Exception) -> bool:
+@contextmanager
+def _saying_only_its_kind() -> Iterator[None]:
+    """The hooks raise whatever their libraries and the network do, in texts that may name who was written to."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001
+        safe = str(error) if isinstance(error, AirflowException | CarenotifyError) else type(error).__name__
+        raise AlertNotSentError(f"no mail server took the mail ({safe})", perhaps_taken=_perhaps_taken(error)) from None
+
+
+def _perhaps_taken(error: Exception) -> bool:
     """Whether a mail may have been taken all the same: the connection broke before the server's answer came."""
     if isinstance(error, SMTPServerDisconnected):
         return True

@@ -13,10 +13,10 @@ from uuid import UUID, uuid4
 
 from airflow.sdk import BaseNotifier, DeadlineAlert, DeadlineReference, SyncCallback
 
-from airflow_mail import mail_notifier, perhaps_taken
+from airflow_mail import notify
 from carenotify.app import App
 from carenotify.domain.alert_mail import message_id_of
-from carenotify.errors import DatabaseUnavailableError, StorageError
+from carenotify.errors import AlertNotSentError, DatabaseUnavailableError, StorageError
 from carenotify.journeys.note_failure import note_deadline_missed, note_mailed, note_run_failed, note_unmailed
 from carenotify.storage.database import Database
 from day_of_run import opened_app
@@ -81,17 +81,17 @@ class _RunNotifier(BaseNotifier):
             return
         try:
             self._mail(app, mail_id, *run)
-        except Exception as error:
-            if not perhaps_taken(error):
+        except AlertNotSentError as error:
+            if not error.perhaps_taken:
                 note_unmailed(app.database, mail_id)
             raise
         note_mailed(app.database, mail_id, app.clock())
 
     def _mail(self, app: App, mail_id: UUID, dag_id: str, run_id: str) -> None:
+        address = app.settings.public_url.rstrip("/")
+        named = {"dag_id": dag_id, "run_id": run_id, "what_to_do": self.what_to_do, "address": address}
         message_id = message_id_of(mail_id, app.settings.email_from)
-        mail = mail_notifier(app.settings, message_id=message_id, subject=self.subject, html=self.body)
-        named = {"dag_id": dag_id, "run_id": run_id, "what_to_do": self.what_to_do}
-        mail({**named, "address": app.settings.public_url.rstrip("/")})
+        notify(app.settings, message_id=message_id, subject=self.subject, html=self.body, named=named)
 
 
 class RunFailed(_RunNotifier):
@@ -118,7 +118,7 @@ class DeadlineMissed(_RunNotifier):
 
     subject = "carenotify: {{ dag_id }} takes too long"
     body = f"""\
-<p>The run <b>{{{{ run_id | e }}}}</b> of <b>{{{{ dag_id }}}}</b> is not done in its time, and goes on.</p>
+<p>The run <b>{{{{ run_id | e }}}}</b> of <b>{{{{ dag_id }}}}</b> was not done in its time. Nobody has stopped it.</p>
 <p>What to do: see which task it is in, and whether that goes on or waits: {_WHERE}. You are told when it \
 fails. Then: {{{{ what_to_do | e }}}}</p>
 """

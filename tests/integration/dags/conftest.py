@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -32,19 +33,32 @@ class _OnAnyPort(Controller):
 
 
 class Mailbox:
-    """A mail server that keeps what it is sent, and can be away."""
+    """A mail server that keeps what it is sent, and can be away, refuse recipients, or break off before it answers."""
 
     def __init__(self) -> None:
         self.mails: list[EmailMessage] = []
         self.recipients: list[list[str]] = []
+        self.refuses = False
+        self.breaks_off = False
         self._server: _OnAnyPort | None = None
 
-    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_RCPT(  # noqa: N802
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
+    ) -> str:
+        if self.refuses:
+            return f"550 5.1.1 <{address}>: no such mailbox"
+        envelope.rcpt_tos.append(address)
+        return "250 2.1.5 OK"
+
+    async def handle_DATA(self, server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
         content = envelope.content
         assert isinstance(content, bytes)
         mail = message_from_bytes(content, EmailMessage, policy=default)
         self.mails.append(mail)
         self.recipients.append(list(envelope.rcpt_tos))
+        if self.breaks_off:
+            assert isinstance(server.transport, asyncio.Transport)
+            server.transport.abort()
         return "250 2.0.0 OK"
 
     def open(self) -> None:

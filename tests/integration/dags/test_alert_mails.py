@@ -95,6 +95,31 @@ def test_with_nobody_to_mail_it_stands_on_the_page(
     assert noted(settings) == [("task_failed", f"{DAG} {RUN}", False, False)]
 
 
+def test_what_the_mail_server_refused_waits_and_its_answer_is_not_logged(
+    dag_process: PlayDag, settings: dict[str, str], mailbox: Mailbox
+) -> None:
+    mailbox.refuses = True
+    log = dag_process("fail", DAG, {"run_id": RUN}, settings)["log"]
+    assert "no mail server took the mail (SMTPRecipientsRefused)" in log
+    assert "@hospital.example" not in log
+    assert noted(settings) == [("task_failed", f"{DAG} {RUN}", False, False)]
+
+
+def test_a_mail_that_was_perhaps_taken_keeps_its_message_id(
+    dag_process: PlayDag, settings: dict[str, str], mailbox: Mailbox
+) -> None:
+    mailbox.breaks_off = True
+    dag_process("fail", DAG, {"run_id": RUN}, settings)
+    ((mail_id,),) = query(settings["CARENOTIFY_DATABASE_URL"], "SELECT mail_id FROM alerts WHERE mailed_at IS NULL")
+    assert {mail["Message-ID"] for mail in mailbox.mails} == {f"<carenotify-{mail_id}@hospital.example>"}
+
+    mailbox.breaks_off = False
+    query(settings["CARENOTIFY_DATABASE_URL"], "UPDATE alerts SET mail_until = now() RETURNING 1")
+    assert dag_process("play", "watch_delivery", {}, settings)["state"] == "success"
+    assert len({mail["Message-ID"] for mail in mailbox.mails}) == 1
+    assert noted(settings) == [("task_failed", f"{DAG} {RUN}", True, True)]
+
+
 def test_what_no_mail_server_took_waits_to_be_mailed_with_the_rest(
     dag_process: PlayDag, settings: dict[str, str], mailbox: Mailbox
 ) -> None:
