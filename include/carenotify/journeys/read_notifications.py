@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -20,6 +21,9 @@ from carenotify.storage.sealed import Sealer
 
 # A page that stays open asks again and again; that is one reading.
 _ONE_READING = timedelta(minutes=10)
+# How many rows are looked at in one transaction, and after how long a search goes on with the next page.
+_LOOK_AT = 50_000
+_LOOK_SECONDS = 1.0
 # It has no address yet, and will go to the one that is best then.
 _BEFORE_SENDING = frozenset({"pending", "queued", "sending"})
 
@@ -87,10 +91,35 @@ def _best(recipient: Recipient, story: Story, *, sealer: Sealer, today: date) ->
     return next((one.value for one in usable if sealer.index(one.value) not in story.tried_addresses), None)
 
 
-def read_page(database: Database, wanted: Mapping[str, object], *, limit: int) -> PageOfStates:
-    """The newest notifications that meet the conditions, see `notification_stories.newest`."""
-    with database.transaction() as transaction:
-        found = notification_stories.newest(transaction, wanted, limit=limit + 1)
+def read_page(
+    database: Database,
+    wanted: Mapping[str, object],
+    *,
+    limit: int,
+    timer: Callable[[], float] = time.monotonic,
+) -> PageOfStates:
+    """The newest notifications that meet the conditions, see `notification_stories.newest`.
+
+    What no index finds is looked for among the newest, and then further back, for a second or so. A page may hold fewer
+    than there are then, even none, and have a next one.
+    """
+    if not notification_stories.is_usual(wanted):
+        with database.transaction() as transaction:
+            return _page(notification_stories.newest(transaction, wanted, limit=limit + 1), limit)
+    found: list[NotificationState] = []
+    begun, left = timer(), dict(wanted)
+    while True:
+        with database.transaction() as transaction:
+            found += notification_stories.newest(transaction, left, limit=limit + 1 - len(found), among=_LOOK_AT)
+            last = None if len(found) > limit else notification_stories.last_among(transaction, left, _LOOK_AT)
+        if last is None:
+            return _page(found, limit)
+        if timer() - begun > _LOOK_SECONDS:
+            return PageOfStates(found, last)
+        left["before"] = last
+
+
+def _page(found: list[NotificationState], limit: int) -> PageOfStates:
     page = found[:limit]
     return PageOfStates(page, page[-1].id if len(found) > limit else None)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -177,6 +177,10 @@ _CONDITIONS = {
     "before": "n.id < %(before)s",
 }
 
+_SPAN = frozenset({"since", "until", "before"})
+_USUAL = frozenset({"status", "channel", "kind"})
+_USUAL_KIND, _USUAL_STATUSES = "reminder", frozenset({"sent", "delivered"})
+
 
 def state(transaction: Transaction, notification_id: UUID) -> NotificationState | None:
     """How one notification stands; None when there is none."""
@@ -212,14 +216,40 @@ def story(transaction: Transaction, notification_id: UUID, *, sealer: Sealer) ->
     )
 
 
-def newest(transaction: Transaction, wanted: Mapping[str, object], *, limit: int) -> list[NotificationState]:
+def is_usual(wanted: Mapping[str, object]) -> bool:
+    """Whether only what most notifications are is asked for, so that no index finds those that are all of it."""
+    asked = wanted.keys() - _SPAN
+    of_usual_kind = wanted.get("kind", _USUAL_KIND) == _USUAL_KIND
+    return bool(asked) and asked <= _USUAL and of_usual_kind and wanted.get("status", "sent") in _USUAL_STATUSES
+
+
+def newest(
+    transaction: Transaction, wanted: Mapping[str, object], *, limit: int, among: int | None = None
+) -> list[NotificationState]:
     """Notifications that meet every condition of `wanted` (names of _CONDITIONS), newest first.
 
-    `since` and `until` bound when they were made; `before` is the id that a page goes on after.
+    `since` and `until` bound when they were made; `before` is the id that a page goes on after. With `among`, only so
+    many of the newest within these bounds are looked at.
     """
-    conditions = " AND ".join(_CONDITIONS[name] for name in wanted) or "true"
-    chosen = f"SELECT n.id FROM notifications n WHERE {conditions} ORDER BY n.id DESC LIMIT %(limit)s"
+    rows = "notifications n" if among is None else f"({_within(wanted, 'n.*')} LIMIT %(among)s) n"
+    conditions = _all_of(wanted if among is None else wanted.keys() - _SPAN)
+    chosen = f"SELECT n.id FROM {rows} WHERE {conditions} ORDER BY n.id DESC LIMIT %(limit)s"
     query = f"WITH chosen AS MATERIALIZED ({chosen}) {_STATE} JOIN chosen USING (id) ORDER BY n.id DESC"
     with transaction.cursor(row_factory=class_row(NotificationState)) as cursor:
         # Not prepared: which index is best depends on the values.
-        return cursor.execute(query, {**wanted, "limit": limit}, prepare=False).fetchall()
+        return cursor.execute(query, {**wanted, "limit": limit, "among": among}, prepare=False).fetchall()
+
+
+def last_among(transaction: Transaction, wanted: Mapping[str, object], among: int) -> UUID | None:
+    """The oldest of those that `newest` looks at, when it has so many to look at; None when that is all there are."""
+    query = f"{_within(wanted, 'n.id')} OFFSET %(among)s - 1 LIMIT 1"
+    row = transaction.execute(query, {**wanted, "among": among}, prepare=False).fetchone()
+    return None if row is None else row[0]
+
+
+def _within(wanted: Mapping[str, object], columns: str) -> str:
+    return f"SELECT {columns} FROM notifications n WHERE {_all_of(_SPAN & wanted.keys())} ORDER BY n.id DESC"
+
+
+def _all_of(names: Iterable[str]) -> str:
+    return " AND ".join(_CONDITIONS[name] for name in sorted(names)) or "true"

@@ -5,14 +5,17 @@ Rows that are read are counted, and no time is taken: a busy machine is slow and
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
+from uuid import UUID
 
 import psycopg
 import pytest
 
 from carenotify.app import App, build_app
+from carenotify.journeys.read_notifications import read_page
 from carenotify.storage import notification_stories, overview
 from carenotify.storage.database import Transaction
 from tests.integration.ward import make_settings
@@ -147,6 +150,37 @@ def test_a_span_of_time_reads_no_more_than_its_days(
 ) -> None:
     _, read = search(many, span | more)
     assert read <= 4 * A_DAY
+
+
+def test_what_no_index_finds_is_looked_for_to_the_end_while_there_is_time(many: App) -> None:
+    never = {"status": "delivered", "channel": "email"}
+    page = read_page(many.database, never, limit=50)
+    assert (page.states, page.next) == ([], None)
+
+
+def test_when_there_is_no_time_the_next_page_goes_on_where_this_one_ended(many: App) -> None:
+    def hurried(wanted: Mapping[str, object]) -> tuple[list[UUID], UUID | None]:
+        seconds = itertools.count(step=10)
+        page = read_page(many.database, wanted, limit=200, timer=lambda: float(next(seconds)))
+        return [state.id for state in page.states], page.next
+
+    wanted: dict[str, object] = {"status": "sent", "channel": "email", "since": LAST + timedelta(hours=23)}
+    all_at_once = read_page(many.database, wanted, limit=1_000)
+    found, cursor = hurried(wanted)
+    while cursor is not None:
+        more, cursor = hurried(wanted | {"before": cursor})
+        found += more
+    assert found == [state.id for state in all_at_once.states]
+    assert len(found) > 200
+
+    never: dict[str, object] = {"status": "delivered", "channel": "email"}
+    pages = 0
+    found, cursor = hurried(never)
+    while cursor is not None:
+        pages += 1
+        assert found == []
+        found, cursor = hurried(never | {"before": cursor})
+    assert pages == DAYS * A_DAY // 50_000
 
 
 def test_a_day_at_a_glance_reads_that_day(many: App) -> None:

@@ -197,7 +197,7 @@ class Search(RequestModel):
 
 
 class Notifications(BaseModel):
-    """Newest first. `cursor` brings the next page; null at the end."""
+    """Newest first. `cursor` brings the next page; null at the end, and only there: a page may hold few, or none."""
 
     notifications: list[Notification]
     cursor: UUID | None
