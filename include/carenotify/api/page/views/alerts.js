@@ -47,13 +47,16 @@ function List({ alerts, isFirst }) {
 function Alert({ alert }) {
   const { severity, title, channel, subject, raised_at } = alert;
   const isOver = alert.resolved_at !== null;
+  const isEverywhere = [channel, subject].includes("*");
+  const what = about(alert) ?? (isEverywhere || subject === channel ? null : html`<code>${subject}</code>`);
+  const facts = [isEverywhere ? "Every channel" : channel && html`<${Channel} channel=${channel} />`, what].filter(Boolean);
   return html`<li class=${`card ${isOver ? "quiet" : severityTone(severity)}`}>
     <header>
       <h2>${title}${alert.count > 1 && html` <span class="figure">(${whole(alert.count)})</span>`}</h2>
       <${Badge} tone=${isOver ? "quiet" : severityTone(severity)}>${severityWord(severity)}<//>
       <span class="note"><${Time} at=${raised_at} /></span>
     </header>
-    <p class="about">${channel && channel !== "*" && html`<${Channel} channel=${channel} /> · `}${about(alert) ?? html`<code>${subject}</code>`}</p>
+    <p>${facts.map((fact, place) => html`${place > 0 && " · "}${fact}`)}</p>
     <p class="marks"><${Standing} alert=${alert} /> <${Mailed} alert=${alert} /></p>
     <p class="advice">${alert.what_to_do}</p>
     <${More} alert=${alert} />
@@ -83,7 +86,7 @@ function More({ alert: { kind, channel, details } }) {
   return html`<ul class="links">
     ${run && html`<li><a href=${run} target="_top">Open the run in Airflow</a></li>`}
     ${view && html`<li><a href=${address(view, { params: kind === "delivery_failed" ? params : {} })}>${words}</a></li>`}
-    ${samples.map((id) => html`<li key=${id}><a href=${address("messages", { id })}>Message <span class="id">${id}</span></a></li>`)}
+    ${samples.map((id) => html`<li key=${id}><a href=${address("messages", { id })} title=${id}>Message <span class="id">…${id.slice(-12)}</span></a></li>`)}
   </ul>`;
 }
 
