@@ -95,6 +95,17 @@ def test_a_search_that_finds_nothing_says_so(busy_server: Server, enter: Enter) 
     expect(page.locator(".empty")).to_have_text("No message meets all of these conditions.")
 
 
+def test_a_search_that_has_not_come_to_its_end_goes_on_with_next(busy_server: Server, enter: Enter) -> None:
+    page = enter("Viewer").open()
+    older = "00000000-0000-7000-8000-000000000000"
+    page.route("**/v1/notifications?*", lambda route: route.fulfill(json={"notifications": [], "cursor": older}))
+    page.evaluate("location.hash = '#messages?channel=sms&status=delivered'")
+    expect(page.locator("main")).to_contain_text("The search has not come to the end yet: Next looks further back.")
+    expect(page.get_by_role("link", name="Next")).to_have_attribute(
+        "href", f"#messages?status=delivered&channel=sms&cursor={older}"
+    )
+
+
 def test_a_search_that_the_server_refuses_says_why(busy_server: Server, enter: Enter) -> None:
     visitor = enter("Viewer")
     visitor.allow("422")

@@ -87,8 +87,14 @@ function Found({ page, isSearch }) {
     { title: "Provider", lesser: true, cell: (row) => html`<span>${row.provider ?? "–"}${row.error_code && html` <code>${row.error_code}</code>`}</span>` },
     { title: "Settled", lesser: true, cell: (row) => html`<${Time} at=${row.finished_at} />` },
   ];
-  const empty = isSearch ? "No message meets all of these conditions." : "No message has been made yet. They appear here when the day's plan is made, or an appointment changes.";
-  return html`<${Table} caption="Messages, newest first" columns=${columns} rows=${page.notifications} rowKey=${(row) => row.id} empty=${empty} />`;
+  // What is usual and does not come together is looked for during a second; then the page ends early, with a cursor.
+  const isHalf = page.cursor !== null && page.notifications.length < PAGE;
+  const further = isHalf && html`<p class="note">The search has not come to the end yet: Next looks further back.</p>`;
+  if (isHalf && page.notifications.length === 0) return further;
+  const empty = isSearch
+    ? "No message meets all of these conditions."
+    : "No message has been made yet. They appear here when the day's plan is made, or an appointment changes.";
+  return html`<${Table} caption="Messages, newest first" columns=${columns} rows=${page.notifications} rowKey=${(row) => row.id} empty=${empty} />${further}`;
 }
 
 function steps({ params, cursor: following }) {
