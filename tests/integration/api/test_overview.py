@@ -7,20 +7,21 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from desk import Desk
+from desk import TOKENS, Desk
 from psycopg.types.json import Jsonb
 
-from carenotify.app import App
+from carenotify.api import create_app
+from carenotify.app import App, build_app
 from carenotify.domain.access import Scope
 from carenotify.journeys.report_delivery import report_delivery
-from tests.integration.ward import NOON, Hospital, SetClock
+from tests.integration.ward import NOON, Hospital, SetClock, make_settings
 
 VIEWER = "viewer.to.ken"
 TODAY = date(2026, 11, 24)
 
 
 @pytest.fixture(autouse=True)
-def _asked_anew(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+def _asked_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every question is worked out; what is remembered has tests of its own."""
     monkeypatch.setattr("carenotify.journeys.read_overview._GOOD_FOR_SECONDS", 0.0)
     monkeypatch.setattr("carenotify.journeys.share_answers._BUSY_SHARE", 1e9)
@@ -226,3 +227,17 @@ def test_however_many_ask_it_is_worked_out_once(desk: Desk, app: App, monkeypatc
         each.join()
     assert overview(desk)["day"] == "2026-11-24"
     assert looks == [TODAY]
+
+
+def test_a_database_that_is_away_is_told_soon_and_asked_by_one_alone(
+    clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("carenotify.journeys.read_overview._GOOD_FOR_SECONDS", 60.0)
+    monkeypatch.setattr("carenotify.journeys.read_overview._DATABASE_SECONDS", 0.3)
+    app = build_app(make_settings("postgresql://nobody@127.0.0.1:1/none"), clock=clock)
+    desk = Desk(app, create_app(app, person=TOKENS.get).test_client())
+    answers = [desk.call_with(VIEWER, "GET", "/overview")]
+    monkeypatch.setattr(app.overview_reader, "_look", lambda _: pytest.fail("it was asked again"))
+    answers += [desk.call_with(VIEWER, "GET", "/overview") for _ in range(3)]
+    assert {(answer.status_code, answer.headers["Retry-After"]) for answer in answers} == {(503, "2")}
+    app.close()
