@@ -22,13 +22,15 @@ class Fate:
     attempts: int = 1
 
 
+HOSTILE_CODE = "<b onmouseover='alert(1)'>30007</b>"  # a provider may answer anything
+
 _FATES = {
     "sms": (
         *repeat(Fate("failed", "retries_spent", "503", 6), 9),
         *repeat(Fate("failed", "carrier", "30003"), 4),
         *repeat(Fate("failed", "address_rejected", "21211"), 3),
         Fate("failed", "worker_lost", None, 6),
-        Fate("failed", "message_rejected", "30007"),
+        Fate("failed", "message_rejected", HOSTILE_CODE),
         Fate("failed", "wording", attempts=0),
         Fate("failed", "unreadable", attempts=0),
         Fate("failed", "contact_unknown", attempts=0),

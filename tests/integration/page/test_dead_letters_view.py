@@ -10,6 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 from carenotify.app import App
 from tests.integration.page.accessibility import obstacles
 from tests.integration.page.believable_day import play_believable_day
+from tests.integration.page.believable_fates import HOSTILE_CODE
 from tests.integration.page.browser import Server
 from tests.integration.page.conftest import Enter
 from tests.integration.ward import Hospital
@@ -44,6 +45,7 @@ def test_they_are_counted_and_explained_by_reason_and_each_says_whether_it_can_b
     expect(page.get_by_role("button", name="Send all again: Came back")).to_have_count(0)
     expect(rows(page)).to_have_count(32)
     expect(rows(page).filter(has_text="Worker stopped")).to_contain_text("Yes The provider may have it")
+    expect(rows(page).filter(has_text="Message refused")).to_contain_text(HOSTILE_CODE)
     expect(rows(page).filter(has_text="its time is over")).to_have_count(1)
     expect(rows(page).filter(has_text="the appointment has changed since")).to_have_count(2)
     expect(rows(page).filter(has_text="there is no message behind it")).to_have_count(2)

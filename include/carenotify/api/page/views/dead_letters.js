@@ -143,7 +143,10 @@ function Reason({ letter, selection }) {
 }
 
 function Message({ letter }) {
-  if (letter.kind === null) return html`<span class="note">no message of ours${letter.queue ? html`, on <code>${letter.queue}</code>` : ""}</span>`;
+  if (letter.kind === null) {
+    const what = letter.notification_id ? "its notification is not there" : "not a message of ours";
+    return html`<span class="note">${what}${letter.queue && html`, on <code>${letter.queue}</code>`}</span>`;
+  }
   return html`<span><a href=${address("messages", { id: letter.notification_id })}>${kindWord(letter.kind)}</a> by ${channelInside(letter.channel)}</span>`;
 }
 

@@ -21,14 +21,19 @@ const REASONS = {
 const reasonWord = (reason) => REASONS[reason] ?? `The reason is: ${plain(reason)}.`;
 
 export default function Send({ me, overview, announce }) {
+  if (may(me, "notifications:write")) return html`<${Forms} overview=${overview} announce=${announce} />`;
+  return html`<${Heading} title="Send by hand" /><${Empty} title="Your role cannot send">To send messages by hand you need the role Op in Airflow.<//>`;
+}
+
+function Forms({ overview, announce }) {
   const [form, setForm] = useState(0); // another number is another form, with a key of its own
-  if (!may(me, "notifications:write")) {
-    return html`<${Heading} title="Send by hand" /><${Empty} title="Your role cannot send">To send messages by hand you need the role Op in Airflow.<//>`;
-  }
   const kinds = useLoad((signal) => get("kinds", {}, { signal }), []);
+  const again = () => setForm(form + 1);
   return html`
     <${Heading} title="Send by hand" note="One message to one patient. You see it as they will before it goes." />
-    <${Answer} of=${kinds}>${(all) => all.length === 0 ? html`<${Empty}>There is no kind of message that can be sent by hand.<//>` : html`<${Form} key=${form} kinds=${all} overview=${overview} announce=${announce} onAgain=${() => setForm(form + 1)} />`}<//>`;
+    <${Answer} of=${kinds}>${(all) => (all.length === 0
+      ? html`<${Empty}>There is no kind of message that can be sent by hand.<//>`
+      : html`<${Form} key=${form} kinds=${all} overview=${overview} announce=${announce} onAgain=${again} />`)}<//>`;
 }
 
 function Form({ kinds, overview, announce, onAgain }) {
