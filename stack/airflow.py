@@ -47,6 +47,7 @@ def settings(
         "AIRFLOW__API__WORKERS": "1",
         "AIRFLOW__API__SECRET_KEY": credentials["airflow_secret_key"],
         "AIRFLOW__API_AUTH__JWT_SECRET": credentials["airflow_jwt_secret"],
+        "AIRFLOW__LOGGING__JSON_LOGS": "True",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(checkout.run / "logs" / "airflow"),
         "AIRFLOW__LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": str(checkout.run / "logs" / "dag-files"),
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",
