@@ -89,6 +89,9 @@ _TABLES = (
     "reminder_plans",
     "appointments",
     "patients",
+    "preferences",
+    "suppressions",
+    "notification_appointments",
 )
 
 

@@ -17,7 +17,7 @@ _COUNTED = frozenset({AlertKind.DELIVERY_FAILED, AlertKind.BROKER_GAVE_UP})
 
 @dataclass(slots=True)
 class AlertGroup:
-    """Alerts of one thing: failures of one reason that several looks found, else one alert for itself."""
+    """Alerts of one thing: failures of one reason that several looks found, runs of one DAG, else one for itself."""
 
     alerts: list[Alert] = field(default_factory=list)
 
@@ -84,10 +84,11 @@ class AlertGroup:
 
     @property
     def run_path(self) -> str | None:
-        """Where Airflow shows the run that it is about."""
-        if "dag_id" not in self.details:
+        """Where Airflow shows the run that it is about, the last one of several."""
+        details = self.alerts[-1].details
+        if "dag_id" not in details or "run" not in details:
             return None
-        return f"/dags/{quote(str(self.details['dag_id']), safe='')}/runs/{quote(str(self.details['run']), safe='')}"
+        return f"/dags/{quote(str(details['dag_id']), safe='')}/runs/{quote(str(details['run']), safe='')}"
 
     def line(self, zone: ZoneInfo) -> str:
         """What it says, in ids, codes, counts and times."""
@@ -98,8 +99,8 @@ def grouped(alerts: Iterable[Alert]) -> list[AlertGroup]:
     """Alerts of one thing together, in the order in which they were raised."""
     groups: dict[tuple[object, ...], AlertGroup] = {}
     for alert in alerts:
-        of_its_own = None if alert.kind in _COUNTED else alert.id
-        key = (alert.kind, alert.told, alert.subject, alert.resolved_at is None, of_its_own)
+        of_one = alert.subject if alert.kind in _COUNTED else alert.details.get("dag_id", alert.id)
+        key = (alert.kind, alert.told, of_one, alert.resolved_at is None)
         groups.setdefault(key, AlertGroup()).alerts.append(alert)
     return list(groups.values())
 
@@ -187,7 +188,9 @@ def _load(group: AlertGroup, _zone: ZoneInfo) -> str:
 
 
 def _run(group: AlertGroup, zone: ZoneInfo) -> str:
-    return f"{group.details.get('dag_id')}, run {group.details.get('run')}, at {_at(group.alerts[0].raised_at, zone)}"
+    last = group.alerts[-1].details
+    several = f"{len(group.alerts):,} runs, the last one is " if len(group.alerts) > 1 else ""
+    return f"{last.get('dag_id')}: {several}run {last.get('run')}, {_span(group, zone)}"
 
 
 def _stalled(group: AlertGroup, zone: ZoneInfo) -> str:

@@ -50,11 +50,10 @@ WITH over AS (
     ORDER BY id
     FOR UPDATE
 )
-UPDATE alerts a
+UPDATE alerts
 SET resolved_at = %(now)s, mail_id = NULL, mail_until = NULL, mailed_at = NULL,
-    dedup_key = CASE WHEN NOT %(recurring)s THEN a.dedup_key END
-FROM over
-WHERE a.id = over.id
+    dedup_key = CASE WHEN NOT %(recurring)s THEN dedup_key END
+WHERE id = ANY(ARRAY(SELECT id FROM over))
 """
 
 # A mail that was begun comes first, as it was begun.
@@ -74,9 +73,7 @@ WITH waiting AS (
     ORDER BY raised_at, id
     LIMIT {_MOST}
 )
-UPDATE alerts a SET mail_id = %(mail_id)s, mail_until = %(until)s
-FROM waiting
-WHERE a.id = waiting.id
+UPDATE alerts SET mail_id = %(mail_id)s, mail_until = %(until)s WHERE id = ANY(ARRAY(SELECT id FROM waiting))
 """
 _OF_MAIL = f"SELECT {_COLUMNS} FROM alerts WHERE mail_id = %(mail_id)s AND mailed_at IS NULL ORDER BY id"
 

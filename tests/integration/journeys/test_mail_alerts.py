@@ -124,6 +124,28 @@ def test_a_mail_server_that_is_down_keeps_it_and_the_next_mail_tells_it_with_wha
     assert len(mailbox.mails) == 1
 
 
+def test_nothing_personal_is_in_a_mail_or_in_an_alert(
+    staffed: App, hospital: Hospital, mailbox: Mailbox, clock: SetClock
+) -> None:
+    personal = ("Zephyrine", "+4915199988877", "15199988877", "zephyrine@example.org", "pat-zephyr", "Cardiology X")
+    hospital.add_patient("pat-zephyr", given_name="Zephyrine", phone=personal[1], mail=personal[3])
+    hospital.add_appointment("a1", "pat-zephyr", venue="Cardiology X")
+    staffed.reminder_planner.plan(NOON.date())
+    hospital.query(
+        "UPDATE notifications SET status = 'failed', reason = 'carrier', finished_at = %s, followed_up_at = %s"
+        " RETURNING 1",
+        NOON,
+        NOON,
+    )
+    staffed.delivery_watch.look()
+    staffed.alert_mailer.mail(mailbox)
+    (mail,) = mailbox.mails
+    kept = str(hospital.query("SELECT a::text FROM alerts a"))
+    assert "for 1 patient" in mail.text
+    for text in (mail.subject, mail.text, mail.html, mail.message_id, kept):
+        assert not [word for word in personal if word in text]
+
+
 class Killed(BaseException):
     """The process is gone in the middle of it."""
 

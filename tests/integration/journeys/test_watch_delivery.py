@@ -16,10 +16,12 @@ from hypothesis import strategies as st
 from carenotify.app import App
 from carenotify.domain.alert import AlertKind, Severity
 from carenotify.domain.notification import Channel
+from carenotify.errors import AddressRejectedError
+from carenotify.journeys.pace_sending import UNPACED
 from carenotify.storage import heartbeats, pauses
 from carenotify.storage.ingest_runs import settle_run, start_run
 from tests.integration.alerting import Messages, all_alerts, empty
-from tests.integration.ward import NOON, Hospital, SetClock
+from tests.integration.ward import MAIL, NOON, Hospital, SetClock
 
 UNHAPPY = ("failed", "bounced", "suppressed", "unsubscribed", "expired")
 
@@ -196,6 +198,25 @@ def test_who_was_not_told_as_they_asked_is_less_grave(app: App, messages: Messag
     assert {(alert.told, alert.severity) for alert in all_alerts(app)} == {("as_asked", Severity.NOTICE)}
 
 
+def test_a_day_on_which_a_provider_refuses_numbers_is_told_with_what_became_of_their_patients(
+    app: App, hospital: Hospital, clock: SetClock
+) -> None:
+    for name, wish, mail in (("both", ["sms", "email"], MAIL), ("sms", ["sms"], MAIL), ("alone", ["sms"], None)):
+        hospital.add_patient(name, mail=mail)
+        hospital.set_preferences(name, channels=wish)
+        hospital.add_appointment(f"of {name}", name)
+    app.reminder_planner.plan(NOON.date())
+    app.providers[Channel.SMS][0].script = lambda _: AddressRejectedError("21211")  # type: ignore[attr-defined]
+    app.due_sender.send_due(Channel.EMAIL, UNPACED)
+    app.due_sender.send_due(Channel.SMS, UNPACED)
+    app.fallback_sweeper.sweep()
+    assert app.delivery_watch.look() == {"delivery_failed": 3}
+    told = {alert.told: alert.count for alert in all_alerts(app)}
+    assert told == {"otherwise": 1, "under_way": 1, "nobody": 1}
+    app.due_sender.send_due(Channel.EMAIL, UNPACED)
+    assert app.delivery_watch.look() == {}
+
+
 def test_two_looks_at_once_tell_each_failure_once(app: App, messages: Messages) -> None:
     messages.add(500)
     messages.add(500, reason="carrier", name="b")
@@ -213,7 +234,11 @@ def test_a_row_that_somebody_holds_is_told_by_the_next_look(app: App, messages: 
     assert app.delivery_watch.look() == {"delivery_failed": 1}
 
 
-def test_a_flood_is_told_within_two_seconds(app: App, messages: Messages) -> None:
+def test_a_flood_is_told_within_two_seconds_whatever_the_planner_thinks_of_the_table(
+    app: App, messages: Messages
+) -> None:
+    with app.database.transaction() as transaction:
+        transaction.execute("ANALYZE notifications")  # it is empty, and was not
     messages.add(8000)
     messages.add(8000, channel="email", status="bounced", reason="bounced")
     began = time.monotonic()

@@ -81,6 +81,19 @@ def test_runs_of_dags_are_linked_where_airflow_shows_them_and_say_what_their_dag
     assert mail.text.index("send_reminders") < mail.text.index("What to do: Do this.") < mail.text.index("Do that.")
 
 
+def test_many_runs_of_one_dag_are_one_line_which_leads_to_the_last_one() -> None:
+    runs = [
+        alert(
+            AlertKind.TASK_FAILED, f"{number}", number=number, details={"dag_id": "watch_delivery", "run": f"r{number}"}
+        )
+        for number in range(1, 61)
+    ]
+    mail = worded(*runs)
+    assert mail.subject == "carenotify: watch_delivery failed"
+    assert "- watch_delivery: 60 runs, the last one is run r60, at 2026-11-21 09:00" in mail.text
+    assert mail.text.count("/dags/watch_delivery/runs/") == 1
+
+
 def test_a_mail_of_very_many_groups_stays_short_and_says_how_many_are_left_out() -> None:
     mail = worded(*(failures(number, subject=f"code {number}") for number in range(1, 201)))
     assert "and 150 more, on the page" in mail.text
