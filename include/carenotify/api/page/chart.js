@@ -84,7 +84,7 @@ function marksOf(dayWindow, now, span, x) {
 
 const Figures = ({ steps }) => html`<details class="figures-table">
   <summary>The same as a table</summary>
-  <table class="plain">
+  <table class="compact">
     <caption class="unseen">Messages by the time at which they were sent or failed</caption>
     <thead><tr><th scope="col">From</th>${SERIES.map((name) => html`<th scope="col" class="number">${name}</th>`)}</tr></thead>
     <tbody>${steps.filter(heightOf).map((step) => html`<tr key=${step.at}>
