@@ -34,7 +34,7 @@ DOC = f"""
 workers send them. Running it again, or for a day that is over, reminds nobody twice: a closed window plans nothing. A
 dry run shows the counts and stores nothing.
 
-**When.** Every day when the send window opens ({WHEN_THE_WINDOW_OPENS}, {ZONE}).
+**When.** Every day when the send window, {WINDOW} in {ZONE}, opens.
 
 **When it fails.** {WHAT_TO_DO}
 
