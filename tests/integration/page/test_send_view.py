@@ -110,7 +110,9 @@ def test_a_later_time_is_the_hospitals_and_mail_is_shown_as_it_will_look(
     mail = page.get_by_role("article", name="E-mail, as it would be sent")
     expect(mail).to_contain_text("Ihre Brille")
     mail.get_by_text("As formatted mail").click()
-    expect(mail.frame_locator("iframe").locator("body")).to_contain_text("<b>Bold</b>")
+    body = mail.frame_locator("iframe").locator("body")
+    expect(body).to_contain_text("<b>Bold</b>")
+    expect(body).to_have_css("padding-left", "12px")  # of mail.css, the only styles that are let in
     assert obstacles(page) == []
     page.get_by_role("button", name="Send at Wed 25 Nov, 14:30 on 2 channels").click()
     expect(page.get_by_text("It goes out on Wed 25 Nov, 14:30.")).to_be_visible()

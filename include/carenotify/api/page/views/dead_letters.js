@@ -1,12 +1,11 @@
 // Messages that nobody delivered: why, and send them once more or put them away.
 
 import { html, useEffect, useState } from "../vendor/htm-preact.js";
-import { change, get } from "../api.js";
-import {
-  REASON_NAMES, isSendable, outcomeOf, reasonAdvice, reasonMeaning, reasonTitle, refusalWord, resolutionWord,
-} from "../letters.js";
+import { get } from "../api.js";
+import { Confirm } from "../letter_acts.js";
+import { REASON_NAMES, isSendable, reasonAdvice, reasonMeaning, reasonTitle, refusalWord, resolutionWord } from "../letters.js";
 import { useLoad } from "../live.js";
-import { Answer, Badge, Button, Card, Dialog, Empty, Field, Heading, Pager, Table, Time, may } from "../parts.js";
+import { Answer, Badge, Button, Card, Empty, Field, Heading, Pager, Table, Time, may } from "../parts.js";
 import { address } from "../route.js";
 import { CHANNELS, channelInside, channelWord, count, kindWord, whole } from "../words.js";
 
@@ -107,7 +106,7 @@ function Chosen({ letters, selection, onAct }) {
   const sendable = chosen.filter((letter) => letter.refusal === null);
   const isAll = chosen.length === letters.length;
   return html`<div class="chosen" role="group" aria-label="Chosen dead letters">
-    <label><input type="checkbox" checked=${isAll} indeterminate=${chosen.length > 0 && !isAll}
+    <label class="choice"><input type="checkbox" checked=${isAll} indeterminate=${chosen.length > 0 && !isAll}
       onChange=${() => (isAll ? selection.clear() : selection.all(letters))} /> All ${whole(letters.length)} on this page</label>
     <p class="note" aria-live="polite">${chosen.length > 0 && `${count(chosen.length, "chosen", "chosen")}, ${sendable.length} can be sent again`}</p>
     <div class="actions">
@@ -156,47 +155,6 @@ function Sendable({ letter }) {
 }
 
 const Settled = ({ letter }) => html`<span>${resolutionWord(letter.resolution)}${letter.resolved_by && ` by ${actor(letter.resolved_by)}`}, <${Time} at=${letter.resolved_at} /></span>`;
-
-function Confirm({ act, onDone, onClose }) {
-  const { title, confirm, tone, body, run } = ACTS[act.kind](act);
-  return html`<${Dialog} title=${title} confirm=${confirm} tone=${tone} onClose=${onClose} onConfirm=${async () => onDone(await run())}>${body}<//>`;
-}
-
-const ONCE_MORE = "Each is due at once, with all of its attempts ahead of it, and goes out once, however many people press this.";
-
-const ACTS = {
-  replay: ({ chosen }) => {
-    const sendable = chosen.filter((letter) => letter.refusal === null);
-    const left = chosen.length - sendable.length;
-    const twice = sendable.filter((letter) => letter.possible_duplicate).length;
-    return {
-      title: `Send ${count(sendable.length, "message")} again?`,
-      confirm: "Send again",
-      tone: "primary",
-      body: html`<p>${ONCE_MORE}</p>
-        ${left > 0 && html`<p>${count(left, "other", "others")} that you chose cannot be sent again and will stay open.</p>`}
-        ${twice > 0 && html`<p class="notice warn">Of ${count(twice, "one")} the provider may have the message already: the patient may get it twice.</p>`}`,
-      run: async () => outcomeOf(await change("POST", "dead-letters/replay", { ids: sendable.map((letter) => letter.id) })),
-    };
-  },
-  reason: ({ reason, number }) => ({
-    title: `Send all ${whole(number)} of “${reasonTitle(reason)}” again?`,
-    confirm: "Send all again",
-    tone: "primary",
-    body: html`<p>${ONCE_MORE}</p><p>Those whose time is over, whose appointment has changed, or whose patient was told otherwise are left out and stay open.</p>`,
-    run: async () => outcomeOf(await change("POST", "dead-letters/replay", { reasons: [reason] })),
-  }),
-  discard: ({ chosen }) => ({
-    title: `Discard ${count(chosen.length, "dead letter")}?`,
-    confirm: "Discard",
-    tone: "danger",
-    body: html`<p>Nothing is sent: ${chosen.length === 1 ? "the patient is" : "the patients are"} not told by this system. It cannot be undone; they stay in the list of the settled ones, with your name.</p>`,
-    run: async () => {
-      await change("POST", "dead-letters/discard", { ids: chosen.map((letter) => letter.id) });
-      return `${chosen.length} discarded; nothing was sent.`;
-    },
-  }),
-};
 
 const sum = (reasons) => reasons.reduce((total, { open }) => total + open, 0);
 const actor = (name) => name.replace(/^(person|key|command):/, "");

@@ -4,21 +4,11 @@ import { html, useEffect, useMemo, useRef, useState } from "../vendor/htm-preact
 import { Problem, change, get } from "../api.js";
 import { asBody, emptyIn, fieldsOf, firstData, outOfPlace, wrongIn } from "../forms.js";
 import { useLoad } from "../live.js";
-import { Answer, Button, Card, Channel, Empty, Field, Heading, Trouble, may } from "../parts.js";
+import { Answer, Button, Card, Empty, Field, Heading, Trouble, may } from "../parts.js";
+import { Preview, reasonWord } from "../preview.js";
 import { address } from "../route.js";
 import { dayOf, instantOf, show } from "../times.js";
-import { CHANNELS, channelWord, count, plain } from "../words.js";
-
-// Why nobody would be told, or is.
-const REASONS = {
-  deceased: "The patient has died.",
-  opted_out: "The patient does not want messages of this kind, or not on these channels.",
-  unreadable: "The patient's record cannot be decrypted. Have the encryption keys looked at.",
-  no_contact: "No address of the patient is known. Have one entered in the hospital's system.",
-  no_usable_address: "No address of the patient can be used on these channels: it is missing, out of date, or was refused before.",
-  patient_unknown: "No such patient is known here.",
-};
-const reasonWord = (reason) => REASONS[reason] ?? `The reason is: ${plain(reason)}.`;
+import { CHANNELS, channelWord, count } from "../words.js";
 
 export default function Send({ me, overview, announce }) {
   if (may(me, "notifications:write")) return html`<${Forms} overview=${overview} announce=${announce} />`;
@@ -151,51 +141,6 @@ function FormTrouble({ trouble, wrong, onAgain }) {
     ${others.length > 0 && html`<ul class="wrong">${others.map(({ field, message }) => html`<li>${field}: ${message}</li>`)}</ul>`}`;
 }
 
-function Preview({ looked, ...rest }) {
-  const element = useRef(null);
-  useEffect(() => looked && element.current.focus(), [looked]); // on a phone it is below the form
-  return html`<div ref=${element} tabindex="-1" class="preview"><${Previewed} looked=${looked} ...${rest} /></div>`;
-}
-
-function Previewed({ looked, isLooked, at, busy, onSend }) {
-  if (looked === null) return html`<${Card} title="Preview"><${Empty}>Press Preview to see what the patient would get. Nothing is sent by that.<//><//>`;
-  const { reason, messages } = looked.preview;
-  return html`<${Card} title="Preview" note=${isLooked ? null : "of what you had written before"}>
-    <div aria-live="polite">
-      ${reason && html`<p class="notice warn"><strong>Nobody would be told.</strong> ${reasonWord(reason)}</p>`}
-      ${!isLooked && html`<p class="notice warn">You have changed the form since. Press Preview again before you send.</p>`}
-    </div>
-    ${messages.map((message) => html`<${Message} key=${message.channel} message=${message} />`)}
-    ${!reason && html`<div class="actions">
-      <${Button} tone="primary" disabled=${!isLooked} busy=${busy} onClick=${onSend}>
-        ${at ? `Send at ${show(at, "moment")}` : "Send now"}${messages.length > 1 ? ` on ${messages.length} channels` : ""}<//>
-    </div>`}
-  <//>`;
-}
-
-function Message({ message: { channel, language, subject, text, html: mail, sms } }) {
-  return html`<article class="letter" aria-label=${`${channelWord(channel)}, as it would be sent`}>
-    <header><h3><${Channel} channel=${channel} /></h3><span class="note">in ${languageName(language)}${sms ? `, ${segments(sms)}` : ""}</span></header>
-    ${subject && html`<p class="subject"><span class="unseen">Subject: </span>${subject}</p>`}
-    <p class="said" lang=${language} dir="auto">${text}</p>
-    ${mail && html`<details><summary>As formatted mail</summary><iframe title="The formatted mail" sandbox="" srcdoc=${framed(mail, language)}></iframe></details>`}
-  </article>`;
-}
-
-/**
- * The mail as a document for a frame in which no script runs. The page's policy, which the frame inherits, forbids styles
- * that are not in its own files, so the mail's own go out and mail.css comes in. Inside <template> nothing is loaded or run.
- */
-function framed(mail, language) {
-  const inert = document.createElement("template");
-  inert.innerHTML = mail;
-  for (const element of inert.content.querySelectorAll("style, link, script, base, meta, title")) element.remove();
-  for (const element of inert.content.querySelectorAll("[style]")) element.removeAttribute("style");
-  const sheet = new URL("../mail.css", import.meta.url).href;
-  return `<!doctype html><html lang="${language.replace(/[^\w-]/g, "")}"><meta charset="utf-8"><title>Mail</title>
-    <link rel="stylesheet" href="${sheet}"><body>${inert.innerHTML}</body></html>`;
-}
-
 function Sent({ answer: { notification_ids: ids, reason }, at, onAgain }) {
   return html`<${Card} title=${ids.length ? "Accepted" : "Nobody is told"}>
     <div role="status">
@@ -228,6 +173,3 @@ function bodyOf({ type, user, data, channels, later, day, clock }, kind) {
 function newKey() {
   return `page-${[...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
 }
-
-const segments = ({ alphabet, characters, segments: parts }) => `${count(characters, "character")} in ${alphabet}, ${count(parts, "segment")}`;
-const languageName = (tag) => new Intl.DisplayNames("en", { type: "language", fallback: "code" }).of(tag);
