@@ -27,8 +27,10 @@ _PATIENCE_SECONDS = 2.0
 # While the last reading has failed, nobody waits for the next much longer than a database that is well takes.
 _PATIENCE_AFTER_FAILURE_SECONDS = 0.25
 _FRESH_SECONDS = 5.0
-# It takes half a second among a million rows, and moves slowly.
+# It takes up to a second among a million rows, longer when the machine is busy, and moves slowly: so it is read in
+# the background, while the last one is good enough.
 _PATIENT_DAYS_FRESH_SECONDS = 60.0
+_PATIENT_DAYS_LIMIT_SECONDS = 20.0
 
 Found = TypeVar("Found")
 
@@ -43,10 +45,12 @@ class FigureReader:
         self._settings = settings
         self._clock = clock
         self._figures = _Remembered(self._read_figures, fresh_seconds=_FRESH_SECONDS, timer=timer)
-        self._days = _Remembered(self._read_patient_days, fresh_seconds=_PATIENT_DAYS_FRESH_SECONDS, timer=timer)
+        self._days = _Remembered(
+            self._read_patient_days, fresh_seconds=_PATIENT_DAYS_FRESH_SECONDS, timer=timer, keeps_last=True
+        )
 
     def read(self, *, patient_days: bool) -> Reading:
-        """The figures, at most 5 s old, and when asked for patient-days, at most a minute old; after at most 2 s."""
+        """The figures, at most 5 s old, and patient-days when asked for, about a minute old; after at most 2 s."""
         readings: list[_Remembered[DeliveryFigures] | _Remembered[PatientDays]] = [self._figures]
         if patient_days:
             readings.append(self._days)
@@ -67,32 +71,44 @@ class FigureReader:
         day = local_day(now, timezone)
         today = Today(day, *day_bounds(day, timezone), *self._settings.send_window.bounds(day, timezone))
         providers = [*self._settings.email_providers, *self._settings.sms_providers]
-        return self._in_time(lambda transaction: stored.read(transaction, today, now=now, providers=providers))
+        return self._in_time(
+            _PATIENCE_SECONDS, lambda transaction: stored.read(transaction, today, now=now, providers=providers)
+        )
 
     def _read_patient_days(self) -> PatientDays:
         reported = reported_day(local_day(self._clock(), self._settings.timezone), self._settings)
-        due = self._in_time(lambda transaction: delivery_report.due(transaction, reported))
+        due = self._in_time(_PATIENT_DAYS_LIMIT_SECONDS, lambda transaction: delivery_report.due(transaction, reported))
         return PatientDays(due.patient_days, due.patient_days_reached)
 
-    def _in_time(self, work: Callable[[Transaction], Found]) -> Found:
+    def _in_time(self, limit_seconds: float, work: Callable[[Transaction], Found]) -> Found:
         with self._database.transaction(timeout_seconds=_PATIENCE_SECONDS) as transaction:
-            stored.bound(transaction, timedelta(seconds=_PATIENCE_SECONDS))
+            stored.bound(transaction, timedelta(seconds=limit_seconds))
             return work(transaction)
 
 
 class _Remembered(Generic[Found]):
     """What `find` has found; one thread finds it anew when it is asked for and older than `fresh_seconds`.
 
-    That it could not be found is remembered as long, so that a database in need is not asked again and again.
+    That it could not be found is remembered as long, so that a database in need is not asked again and again. What
+    `keeps_last` gives what it has, while it is found anew, instead of letting anybody wait.
     """
 
-    def __init__(self, find: Callable[[], Found], *, fresh_seconds: float, timer: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        find: Callable[[], Found],
+        *,
+        fresh_seconds: float,
+        timer: Callable[[], float],
+        keeps_last: bool = False,
+    ) -> None:
         self._find = find
         self._fresh_seconds = fresh_seconds
         self._timer = timer
         self._guard = threading.Lock()
         self._latest: Future[Found | None] = Future()
         self._latest.set_result(None)
+        self._keeps_last = keeps_last
+        self._last: Found | None = None
         self._begun_at = -float("inf")
         self._stuck_at = -float("inf")
         self._failed = self._closed = False
@@ -110,12 +126,15 @@ class _Remembered(Generic[Found]):
             if old and not self._closed:
                 self._begun_at = self._timer()
                 self._stuck_at = time.monotonic() + _PATIENCE_SECONDS
+                self._last = self._latest.result() if self._keeps_last else None
                 self._latest = Future()
                 threading.Thread(target=self._run, args=(self._latest,), name="figures", daemon=True).start()
 
     def wait(self, *, until: float) -> Found | None:
         """What is found by that moment of time.monotonic(); for one that is stuck nobody waits once more."""
-        latest = self._latest
+        latest, last = self._latest, self._last
+        if last is not None and not latest.done():
+            return last
         wait([latest], timeout=max(0.0, min(until, self._stuck_at) - time.monotonic()))
         return latest.result() if latest.done() else None
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from carenotify.domain.figures import PatientDays
 from carenotify.errors import DatabaseUnavailableError
 from carenotify.journeys import read_figures
 from carenotify.journeys.read_figures import FigureReader
@@ -115,6 +116,27 @@ def test_that_it_is_away_is_said_once(
     assert [record.message for record in caplog.records] == [
         "figures for monitoring cannot be read: the database cannot be used just now"
     ]
+
+
+def test_patient_days_are_read_anew_in_the_background(
+    reader: FigureReader, timer: SetTimer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, let_go = [PatientDays(9, 9), PatientDays(9, 1)], threading.Event()
+
+    def find() -> PatientDays:
+        if len(found) < 2:
+            assert let_go.wait(20)
+        return found.pop()
+
+    monkeypatch.setattr(reader._days, "_find", find)
+    monkeypatch.setattr(reader._figures, "_find", lambda: "figures")
+    assert reader.read(patient_days=True).patient_days == PatientDays(9, 1)
+    timer.now += 61
+    begun = time.monotonic()
+    assert reader.read(patient_days=True).patient_days == PatientDays(9, 1)
+    assert time.monotonic() - begun < PATIENCE
+    let_go.set()
+    wait_for(lambda: reader.read(patient_days=True).patient_days == PatientDays(9, 9))
 
 
 def test_a_closed_reader_asks_nobody(reader: FigureReader, database: PaperDatabase) -> None:
