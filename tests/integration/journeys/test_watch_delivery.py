@@ -20,6 +20,7 @@ from carenotify.errors import AddressRejectedError
 from carenotify.journeys.pace_sending import UNPACED
 from carenotify.storage import heartbeats, pauses
 from carenotify.storage.ingest_runs import settle_run, start_run
+from carenotify.storage.returned_messages import keep_unknown
 from tests.integration.alerting import Messages, all_alerts, empty
 from tests.integration.ward import MAIL, NOON, Hospital, SetClock
 
@@ -315,6 +316,22 @@ def test_what_the_broker_gave_up_is_told_once(app: App, hospital: Hospital) -> N
     assert app.delivery_watch.look() == {"broker_gave_up": 4}
     assert sorted(alert.count for alert in all_alerts(app)) == [1, 3]
     assert app.delivery_watch.look() == {}
+
+
+def test_a_message_of_nobody_is_told_again_only_when_it_comes_after_somebody_has_put_it_away(
+    app: App, hospital: Hospital
+) -> None:
+    def comes() -> None:
+        with app.database.transaction() as transaction:
+            keep_unknown(transaction, [UUID(int=1)], now=NOON, sealer=app.database.sealer)
+
+    comes()
+    assert app.delivery_watch.look() == {"broker_gave_up": 1}
+    comes()
+    assert app.delivery_watch.look() == {}
+    hospital.query("UPDATE dead_letters SET resolved_at = %s, resolution = 'discarded' RETURNING 1", NOON)
+    comes()
+    assert app.delivery_watch.look() == {"broker_gave_up": 1}
 
 
 def test_dead_letters_of_failed_messages_and_what_is_due_again_are_not_told_twice(
