@@ -101,7 +101,10 @@ class Passage:
         return {
             "logs of our processes": self.logged.getvalue(),
             "logs of Airflow's tasks": "".join(self.dag_logs),
-            "Airflow's database, with its XComs": (self.airflow_home / "airflow.db").read_bytes(),
+            "Airflow's database, with its XComs": b"".join(
+                file.read_bytes()
+                for file in self.airflow_home.glob("airflow.db*")  # with what SQLite has yet to move
+            ),
             "messages in the broker": "\n".join(self.seen),
             "error bodies": "\n".join(self.refused),
             "answers": "\n".join(self.answers),
