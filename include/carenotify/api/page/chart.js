@@ -7,7 +7,7 @@ import { whole } from "./words.js";
 
 const MINUTE_MS = 60_000;
 const HEIGHT = 220;
-const EDGE = { top: 20, right: 8, bottom: 22, left: 38 };
+const EDGE = { top: 20, right: 8, bottom: 22, left: 48 };
 const NARROWEST_BAR = 5;
 const WORD_ROOM = 70;
 const MERGED = [1, 2, 3, 6, 12, 24];

@@ -16,12 +16,26 @@ export function Figures({ overview, now }) {
   const totals = totalsOf(overview);
   return html`<dl class="figures">
     <${Reached} overview=${overview} totals=${totals} now=${now} />
-    <${Figure} name="Due" number=${overview.patient_days_due} note=${overview.planned_at ? html`patients, planned at <${Time} at=${overview.planned_at} shape="time" />` : "patients; not planned yet"} />
+    <${Figure} name="Due" number=${overview.patient_days_due} note=${html`<${Planned} overview=${overview} />`} tone=${overview.untold > 0 ? "bad" : null} />
     <${Figure} name="Waiting" number=${totals.waiting} note="messages to be sent" />
     <${Figure} name="Sent" number=${totals.sent} note="accepted, no receipt yet" />
     <${Figure} name="Delivered" number=${totals.delivered} note="confirmed by a receipt" tone="good" />
-    <${Figure} name="Failed" number=${totals.failed} note=${overview.untold > 0 ? `${count(overview.untold, "patient")} not told` : "nobody left untold"} tone=${totals.failed > 0 ? "bad" : null} />
+    <${Figure} name="Failed" number=${totals.failed} note=${notReached(overview, totals)} tone=${totals.failed > 0 ? "bad" : null} />
   </dl>`;
+}
+
+/** Whoever is due and has neither a message nor a reason for none was left out by the plan. */
+const Planned = ({ overview: { planned_at: planned, untold } }) =>
+  untold > 0 && planned
+    ? `patients; ${whole(untold)} of them have no message`
+    : planned
+      ? html`patients, planned at <${Time} at=${planned} shape="time" />`
+      : "patients; not planned yet";
+
+/** A failed message is not yet a patient who was not reached: another one may have taken its place. */
+function notReached({ patient_days_due: due, patient_days_reached: reached }, totals) {
+  if (due === reached) return due > 0 ? "every patient reached" : "nobody is due";
+  return `${count(due - reached, "patient")} not reached${totals.waiting > 0 ? " yet" : ""}`;
 }
 
 const Figure = ({ name, number, note, tone }) => html`<div class=${`card figure ${tone ?? ""}`}>
