@@ -65,8 +65,8 @@ def _play(system: System, chosen: Iterable[Alarm]) -> list[Seen]:
         for alarm in chosen:
             say(f"  …  {alarm.kind}: {alarm.what}")
             mending.callback(alarm.end, scene)
-            alarm.begin(scene)
             found.append((alarm, Seen(alarm.kind), time.monotonic()))
+            alarm.begin(scene)
         until = time.monotonic() + _PATIENCE_SECONDS + max(alarm.lasts_seconds for alarm, _, _ in found)
         while time.monotonic() < until and not all(seen.whole for _, seen, _ in found):
             for alarm, seen, began in found:
