@@ -6,31 +6,34 @@ Any number of processes may keep watch: what they find is raised once, and maile
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from uuid import NAMESPACE_URL, uuid5
 
 from carenotify.config import Settings
-from carenotify.domain.alert import Alert, AlertKind, NewAlert
-from carenotify.domain.alert_mail import message_id_of
+from carenotify.domain.alert import AlertKind, NewAlert
+from carenotify.domain.alert_mail import AlertMail
 from carenotify.domain.clock import Clock
 from carenotify.domain.window import day_bounds, local_day
 from carenotify.errors import AlertNotSentError, DatabaseUnavailableError
 from carenotify.journeys.find_states import States
 from carenotify.journeys.mail_alerts import AlertMailer, Send
+from carenotify.journeys.tell_outage import Outage
 from carenotify.journeys.watch_delivery import DeliveryWatch
-from carenotify.journeys.word_alerts import word_alerts
-from carenotify.storage import alerts, failures, heartbeats, reminder_plans, watched
+from carenotify.storage import alerts, failures, figures, heartbeats, reminder_plans, watched
 from carenotify.storage.database import Database, Transaction
 
 log = logging.getLogger(__name__)
 
 # A worker sends at the same time, so nothing here waits long for a connection.
 _CONNECTION_SECONDS = 5.0
+_STATEMENTS_FOR = timedelta(seconds=20)
+# A server that stands still answers nothing and ends nothing, so a round is not waited for any longer than that.
+_ROUND_SECONDS = 30.0
 # After a start of the whole system, loads come with the next half hour.
 _FIRST_LOAD_WITHIN = timedelta(minutes=45)
-_AWAY_FOR = timedelta(minutes=5)
 _SILENT_DAGS = {
     AlertKind.NOTHING_INGESTED: "ingest_appointments",
     AlertKind.WATCHER_SILENT: heartbeats.WATCH_DELIVERY,
@@ -50,27 +53,67 @@ class Watchdog:
     mailer: AlertMailer
     send: Send
     _began: datetime = field(init=False)
-    _away_since: datetime | None = field(init=False, default=None)
-    _away_told: bool = field(init=False, default=False)
+    _outage: Outage = field(init=False)
+    _round: Future[None] | None = field(init=False, default=None)
+    _mailing: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         self._began = self.clock()
+        self._outage = Outage(self.settings)
 
     def look(self) -> None:
         """Raise what is new, end what is over, and mail it. While the DAG is silent, do its work as well.
 
-        Raises StorageError when the database refuses something; one that is away is noted, and mailed in the end.
+        Raises StorageError when the database refuses something; one that is away, or hangs, is noted, and mailed in
+        the end.
         """
+        since = self.clock()
+        if self._finds_database():
+            self._outage.is_over(self.send, now=self.clock())
+        elif not self._mailing:  # a mail server that takes its time is no database that is away
+            self._outage.goes_on(self.send, since=since, now=self.clock())
+
+    # --- rounds ------------------------------------------------------------------------------
+
+    def _finds_database(self) -> bool:
+        """Whether a round came to its end, and the database answered. While one hangs, no other begins."""
+        if self._round is None or self._round.done():
+            self._round = Future()
+            threading.Thread(target=self._run, args=(self._round,), name="watchdog round", daemon=True).start()
+            wait([self._round], timeout=_ROUND_SECONDS)
+        if not self._round.done():
+            return False
         try:
-            silent = self._raise_and_resolve()
-            if silent:
-                self.watch.find()
-            self._away_since, self._away_told = None, False
-            self.mailer.mail(self.send, kinds=None if silent else list(self._finders))
+            self._round.result()
         except DatabaseUnavailableError:
-            self._note_away()
+            return False
         except AlertNotSentError as error:
             log.warning("alerts could not be mailed, and wait: %s", error)
+        return True
+
+    def _run(self, ended: Future[None]) -> None:
+        try:
+            self._do_round()
+        except BaseException as error:  # noqa: BLE001 - whoever waits for it raises it
+            ended.set_exception(error)
+        else:
+            ended.set_result(None)
+
+    def _do_round(self) -> None:
+        """What the DAG leaves undone is mailed from here too: all of it, when nobody else mails or can mail."""
+        silent, late = self._raise_and_resolve()
+        try:
+            if silent:
+                self.watch.find()
+        finally:
+            self.mailer.mail(self._send, kinds=None if silent or late else list(self._finders))
+
+    def _send(self, mail: AlertMail) -> None:
+        self._mailing = True
+        try:
+            self.send(mail)
+        finally:
+            self._mailing = False
 
     # --- what there is to notice -------------------------------------------------------------
 
@@ -82,16 +125,19 @@ class Watchdog:
             AlertKind.WATCHER_SILENT: self._watcher_silent,
         }
 
-    def _raise_and_resolve(self) -> bool:
-        """Whether the DAG is silent, and was given its time."""
+    def _raise_and_resolve(self) -> tuple[bool, bool]:
+        """Whether the DAG is silent, and was given its time; and whether what it mails waits as long."""
         now = self.clock()
         with self.database.transaction(timeout_seconds=_CONNECTION_SECONDS) as transaction:
+            figures.bound(transaction, _STATEMENTS_FOR)
             failures.take_turn(transaction)
             found = {kind: find(transaction, now) for kind, find in self._finders.items()}
             for kind, states in found.items():
                 alerts.raise_alerts(transaction, states.all, now=now)
                 alerts.resolve(transaction, kind, except_keys=states.lasting, now=now)
-        return bool(found[AlertKind.WATCHER_SILENT].all)
+            oldest = alerts.oldest_unmailed(transaction)
+        late = oldest is not None and now - oldest >= timedelta(minutes=self.settings.alert_watch_silence_minutes)
+        return bool(found[AlertKind.WATCHER_SILENT].all), late
 
     def _unplanned(self, transaction: Transaction, now: datetime) -> States:
         last = reminder_plans.last_planned_day(transaction)
@@ -148,28 +194,6 @@ class Watchdog:
         since = None if last is None else last.isoformat()
         new = NewAlert(kind, _SILENT_DAGS[kind], kind.value, details={"since": since})
         return States([new] if given_time else [], [kind.value])
-
-    # --- without a database ------------------------------------------------------------------
-
-    def _note_away(self) -> None:
-        """Mail it once an outage, when it lasts; every process of that hour under the same Message-ID."""
-        now = self.clock()
-        if self._away_since is None:
-            self._away_since = now
-        if self._away_told or not self.settings.alert_to or now - self._away_since < _AWAY_FOR:
-            return
-        hour = self._away_since.replace(minute=0, second=0, microsecond=0)
-        mail_id = uuid5(NAMESPACE_URL, f"{self.settings.public_url}/carenotify/database_away/{hour.isoformat()}")
-        details = {"since": self._away_since.isoformat()}
-        alert = Alert(0, AlertKind.DATABASE_AWAY, "PostgreSQL", None, 1, details, self._away_since, None, None)
-        message_id = message_id_of(mail_id, self.settings.email_from)
-        try:
-            self.send(word_alerts([alert], message_id=message_id, settings=self.settings))
-        except AlertNotSentError as error:
-            log.warning("nobody could be mailed that the database is away: %s", error)
-            self._away_told = error.perhaps_taken
-        else:
-            self._away_told = True
 
 
 def _key(day: date) -> str:

@@ -77,6 +77,9 @@ UPDATE alerts SET mail_id = %(mail_id)s, mail_until = %(until)s WHERE id = ANY(A
 """
 _OF_MAIL = f"SELECT {_COLUMNS} FROM alerts WHERE mail_id = %(mail_id)s AND mailed_at IS NULL ORDER BY id"
 
+# Of what is over, its end is what waits.
+_OLDEST_UNMAILED = "SELECT min(COALESCE(resolved_at, raised_at)) FROM alerts WHERE mailed_at IS NULL"
+
 _MAILED = "UPDATE alerts SET mailed_at = %(now)s, mail_until = NULL WHERE mail_id = %(mail_id)s AND mailed_at IS NULL"
 _LET_GO = "UPDATE alerts SET mail_until = %(now)s WHERE mail_id = %(mail_id)s AND mailed_at IS NULL"
 _GIVE_BACK = "UPDATE alerts SET mail_id = NULL, mail_until = NULL WHERE mail_id = %(mail_id)s AND mailed_at IS NULL"
@@ -163,6 +166,12 @@ def lease_unmailed(
     if not transaction.execute(_TAKE if begun is None else _EXTEND, parameters).rowcount:
         return None
     return LeasedMail(mail_id, _alerts(transaction.execute(_OF_MAIL, {"mail_id": mail_id})))
+
+
+def oldest_unmailed(transaction: Transaction) -> datetime | None:
+    """Since when the oldest of what waits to be mailed has waited; None when nothing does."""
+    row = transaction.execute(_OLDEST_UNMAILED).fetchone()
+    return None if row is None else row[0]
 
 
 def mark_mailed(transaction: Transaction, mail_id: UUID, *, now: datetime) -> int:

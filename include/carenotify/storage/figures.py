@@ -63,7 +63,8 @@ SELECT (SELECT planned_at FROM reminder_plans ORDER BY day DESC LIMIT 1),
        (SELECT planned FROM reminder_plans WHERE day = %(day)s)
 """
 
-_UNMAILED = "SELECT count(*), min(raised_at) FROM alerts WHERE mailed_at IS NULL"
+# Of what is over, its end is what waits.
+_UNMAILED = "SELECT count(*), min(COALESCE(resolved_at, raised_at)) FROM alerts WHERE mailed_at IS NULL"
 
 _ALERTS = "SELECT kind, count(*) FROM alerts WHERE raised_at >= %(since)s AND raised_at < %(until)s GROUP BY kind"
 

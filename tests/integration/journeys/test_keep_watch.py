@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,17 +15,22 @@ import pytest
 
 from carenotify.app import App, build_app
 from carenotify.domain.alert import AlertKind
+from carenotify.domain.alert_mail import AlertMail
 from carenotify.domain.window import SendWindow
+from carenotify.errors import StorageError
 from carenotify.journeys.keep_watch import Watchdog
+from carenotify.journeys.watch_delivery import DeliveryWatch
 from carenotify.sandbox.mail import readable
 from carenotify.sandbox.server import SandboxServer
 from carenotify.storage import heartbeats, reminder_plans
 from carenotify.storage.database import Database
 from carenotify.storage.ingest_runs import settle_run, start_run
 from tests.integration.alerting import STAFF, Mailbox, Messages, all_alerts, empty
-from tests.integration.ward import Hospital, SetClock
+from tests.integration.ward import Hospital, SetClock, wait_for
 
 BERLIN = ZoneInfo("Europe/Berlin")
+AWAY = "carenotify: the database is away"
+BACK = "carenotify: over: the database is away"
 DAY = date(2026, 11, 24)
 EARLY = datetime(2026, 11, 24, 4, 0, tzinfo=UTC)  # 05:00 in Berlin
 
@@ -264,6 +272,36 @@ def test_a_watcher_that_falls_silent_is_mailed_and_its_work_is_done_meanwhile(
     assert mailbox.mails[2].subject == "carenotify: over: watch_delivery does not run"
 
 
+def test_what_nobody_mails_although_the_watcher_runs_is_mailed_by_the_watchdog(
+    app: App, start: Start, clock: SetClock, well: Callable[[], None], mailbox: Mailbox, hospital: Hospital
+) -> None:
+    watchdog = start(at=at(1))
+    Messages(hospital).add(3, at=clock())
+    for minutes, mails in ((0, 0), (14, 0), (15, 1), (16, 1)):
+        clock.now = at(1) + timedelta(minutes=minutes)
+        well()
+        app.delivery_watch.look()
+        watchdog.look()
+        assert len(mailbox.mails) == mails
+    assert mailbox.mails[0].subject == "carenotify: 3 messages failed"
+
+
+def test_a_search_for_failures_that_fails_holds_back_no_mail(
+    start: Start, clock: SetClock, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_: DeliveryWatch) -> dict[str, int]:
+        raise StorageError("the database refused a statement")
+
+    monkeypatch.setattr(DeliveryWatch, "find", refused)
+    watchdog = start(at=at(1))
+    clock.now = at(10)
+    with pytest.raises(StorageError):
+        watchdog.look()
+    assert [mail.subject for mail in mailbox.mails] == [
+        "carenotify: no plan for 2026-11-24; watch_delivery does not run"
+    ]
+
+
 def test_while_the_watcher_runs_the_watchdog_leaves_its_alerts_to_it(
     app: App, start: Start, clock: SetClock, well: Callable[[], None], mailbox: Mailbox, hospital: Hospital
 ) -> None:
@@ -388,8 +426,86 @@ def test_another_outage_is_mailed_anew_once_the_database_was_back(
         app.delivery_watch.look()
         watchdog.look()
     gone.close()
-    assert [mail.subject for mail in mailbox.mails] == ["carenotify: the database is away"] * 2
+    assert [mail.subject for mail in mailbox.mails] == [AWAY, BACK] * 2
+    assert len({mail.message_id for mail in mailbox.mails}) == 4
+
+
+def test_the_end_of_an_outage_is_told_by_all_under_one_id_and_later_when_the_mail_server_was_down_too(
+    start: Start, clock: SetClock, mailbox: Mailbox, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("carenotify.journeys.keep_watch._CONNECTION_SECONDS", 0.2)
+    watchdogs, gone = [start(at=at(1)), start(at=at(1))], away_database(app)
+    for minutes in (0, 5):
+        clock.now = at(2, minutes)
+        for watchdog in watchdogs:
+            watchdog.database = gone
+            watchdog.look()
+    gone.close()
+    clock.now = at(2, 7)
+    app.delivery_watch.look()
+    for down in (True, False, False):
+        mailbox.down = down
+        for watchdog in watchdogs:
+            watchdog.database = app.database
+            watchdog.look()
+    assert [mail.subject for mail in mailbox.mails] == [AWAY, AWAY, BACK, BACK]
     assert len({mail.message_id for mail in mailbox.mails}) == 2
+    assert "(told at 2026-11-24 02:05, over at 2026-11-24 02:07)" in mailbox.mails[2].text
+
+
+def test_a_database_that_stands_still_counts_as_away_and_is_not_asked_again_meanwhile(
+    start: Start, clock: SetClock, mailbox: Mailbox, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("carenotify.journeys.keep_watch._ROUND_SECONDS", 0.3)
+    watchdog = start(at=at(2))
+    with closing(Database(app.database.url, sealer=app.database.sealer)) as hanging, standing_still(hanging):
+        watchdog.database = hanging
+        for minutes in (0, 4, 5, 6):
+            clock.now = at(2, minutes)
+            watchdog.look()
+            assert len(rounds()) == 1
+        assert [mail.subject for mail in mailbox.mails] == [AWAY]
+    wait_for(lambda: not rounds())
+    watchdog.database = app.database
+    app.delivery_watch.look()
+    watchdog.look()
+    assert [mail.subject for mail in mailbox.mails] == [AWAY, BACK]
+
+
+def test_a_mail_server_that_takes_its_time_is_no_database_that_is_away(
+    start: Start, clock: SetClock, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("carenotify.journeys.keep_watch._ROUND_SECONDS", 0.3)
+    watchdog, go_on = start(at=at(1)), threading.Event()
+
+    def slowly(mail: AlertMail) -> None:
+        assert go_on.wait(20)
+        mailbox(mail)
+
+    watchdog.send = slowly
+    for minutes in (0, 5, 10):
+        clock.now = at(10, minutes)
+        watchdog.look()
+    go_on.set()
+    wait_for(lambda: not rounds())
+    (mail,) = mailbox.mails
+    assert "the database" not in mail.subject
+
+
+def rounds() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "watchdog round"]
+
+
+@contextmanager
+def standing_still(database: Database) -> Iterator[None]:
+    """The server's process behind its only connection does nothing, as when a machine or a disk hangs."""
+    with database.transaction() as transaction:
+        process = transaction.info.backend_pid
+    os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(process, signal.SIGCONT)
 
 
 def away_database(app: App) -> Database:
