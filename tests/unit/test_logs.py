@@ -119,24 +119,33 @@ def test_warnings_are_lines_too(lines: Lines) -> None:
     assert lines.only()["logger"] == "py.warnings"
 
 
-def test_what_cannot_be_json_is_written_as_text(lines: Lines) -> None:
-    with about(notification_id=NOTIFICATION):
-        log.warning("half a letter: \udcff")
-    assert lines.only()["notification_id"] == str(NOTIFICATION)
+def test_what_cannot_be_json_is_written_as_text() -> None:
+    """In a process of its own: pytest's can neither keep half a letter nor hand it on."""
+    done = _run("""
+import logging
+from carenotify.logs import configure_logging
+configure_logging()
+logging.getLogger("carenotify.test").warning("half a letter: \\udcff")
+""")
+    assert done.returncode == 0
+    assert "half a letter" in json.loads(done.stderr)["event"]
 
 
 def test_a_process_that_ends_with_a_bug_says_where_and_not_what() -> None:
-    program = """
+    done = _run("""
 from carenotify.logs import configure_logging
 configure_logging()
 def send(to):
     raise RuntimeError(to)
 send("+49" + "15112345678")
-"""
-    environment = {"PYTHONPATH": str(INCLUDE), "PATH": "/usr/bin:/bin"}
-    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+""")
     assert done.returncode == 1
     line = json.loads(done.stderr)
     assert line["event"] == "this process ends with a RuntimeError"
     assert "in send" in line["exception"]
     assert "15112345678" not in done.stderr
+
+
+def _run(program: str) -> subprocess.CompletedProcess[str]:
+    environment = {"PYTHONPATH": str(INCLUDE), "PATH": "/usr/bin:/bin"}
+    return subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
