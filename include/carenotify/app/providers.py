@@ -9,7 +9,7 @@ from functools import cache, cached_property
 
 from carenotify.channels.base import Provider
 from carenotify.config import PREFIX, Settings
-from carenotify.domain.alert_mail import AlertMail
+from carenotify.domain.alert_mail import AlertSender
 from carenotify.domain.clock import Clock
 from carenotify.domain.notification import Channel
 from carenotify.errors import SettingsError
@@ -64,14 +64,14 @@ class ProviderTable:
         return tuple(known[name]() for name in names)
 
     @cached_property
-    def alert_sender(self) -> Callable[[AlertMail], None]:
+    def alert_sender(self) -> AlertSender:
         """Hands mail for staff to the first of CARENOTIFY_EMAIL_PROVIDERS that takes it, at each call anew."""
         from carenotify.channels.email.alert_mail import first_that_takes
 
         return first_that_takes(self._alert_ways)
 
     @cached_property
-    def _alert_ways(self) -> Sequence[Callable[[], Callable[[AlertMail], None]]]:
+    def _alert_ways(self) -> Sequence[Callable[[], AlertSender]]:
         makers = {"smtp": cache(self._smtp_alerts), "ses": cache(self._ses_alerts)}
         return [makers[name] for name in self.names[Channel.EMAIL] if name in makers]
 
@@ -88,7 +88,7 @@ class ProviderTable:
                 problems.append(str(error))
         return "; ".join(problems) if len(problems) == len(self._alert_ways) else None
 
-    def _smtp_alerts(self) -> Callable[[AlertMail], None]:
+    def _smtp_alerts(self) -> AlertSender:
         from carenotify.channels.email.alert_mail import SmtpAlerts
 
         return SmtpAlerts(
@@ -98,7 +98,7 @@ class ProviderTable:
             clock=self._clock,
         )
 
-    def _ses_alerts(self) -> Callable[[AlertMail], None]:
+    def _ses_alerts(self) -> AlertSender:
         from carenotify.channels.email.alert_mail import SesAlerts
 
         return SesAlerts(self._settings.required("email_from"), self._settings.alert_to, clock=self._clock)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import closing
 from uuid import uuid4
 
@@ -49,7 +50,7 @@ def list_alerts(most: int, before: int | None) -> None:
 def send_test() -> None:
     """Mail a test to CARENOTIFY_ALERT_TO, by the mail server or SES that alerts go through.
 
-    Exit status 1, with the reason, when it was not taken.
+    Exit status 1, with the reason, when it was not taken for each of them.
     """
     with closing(build_app()) as app:
         if not app.settings.alert_to:
@@ -60,8 +61,11 @@ def send_test() -> None:
         mail = AlertMail(
             message_id_of(uuid4(), app.settings.email_from), "carenotify: a test of alerts", words, f"<p>{words}</p>"
         )
-        app.alert_sender(mail)
+        refused = app.alert_sender(mail)
         receivers = len(app.settings.alert_to)
-    click.echo(
-        f"Sent to {receivers} receiver{'' if receivers == 1 else 's'}; see whether it arrives: {mail.message_id}"
-    )
+    taken = receivers - len(refused)
+    click.echo(f"Sent to {taken} receiver{'' if taken == 1 else 's'}; see whether it arrives: {mail.message_id}")
+    for one in refused:
+        click.echo(f"Refused: number {one.number} of {receivers} in CARENOTIFY_ALERT_TO, by {one.code}", err=True)
+    if refused:
+        sys.exit(1)

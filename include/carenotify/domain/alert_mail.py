@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from email.utils import parseaddr
 from uuid import UUID
@@ -15,6 +16,17 @@ class AlertMail:
     subject: str
     text: str
     html: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedReceiver:
+    """Who gets no mail although others do: the place in CARENOTIFY_ALERT_TO, from 1, and the mail server's code."""
+
+    number: int
+    code: str
+
+
+AlertSender = Callable[[AlertMail], Sequence[RefusedReceiver]]
 
 
 def message_id_of(mail_id: UUID, sender: str | None) -> str:

@@ -66,8 +66,19 @@ def test_a_test_mail_arrives(run: Run, sandbox: SandboxServer, monkeypatch: pyte
     assert result.exit_code == 0, result.output
     assert result.output.startswith("Sent to 2 receivers")
     arrived = [readable(dict(kept)) for kept in sandbox.sandbox.ledger.messages("email")]
-    assert [mail["to"] for mail in arrived] == [["anna@hospital.example"], ["bert@hospital.example"]]
+    assert [mail["to"] for mail in arrived] == [["anna@hospital.example", "bert@hospital.example"]]
     assert "Nothing has failed" in arrived[0]["text"]
+
+
+def test_a_test_mail_that_only_some_were_sent_says_who_was_refused_and_fails(
+    run: Run, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(PREFIX + "ALERT_TO", "anna@hospital.example, bounce@hospital.example")
+    monkeypatch.setenv(PREFIX + "SMTP_URL", sandbox.smtp_url)
+    result = run("alerts", "send-test")
+    assert result.exit_code == 1
+    assert result.stdout.startswith("Sent to 1 receiver;")
+    assert "Refused: number 2 of 2 in CARENOTIFY_ALERT_TO, by 550 5.1.1" in result.stderr
 
 
 @pytest.mark.parametrize(

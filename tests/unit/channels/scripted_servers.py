@@ -38,13 +38,17 @@ def serving(server: socketserver.BaseServer, over: threading.Event) -> Iterator[
 
 @dataclass
 class MailServer:
-    """`script` maps a command (HELLO for the greeting, CONTENT for the last dot) to a reply, CUT or HANG."""
+    """`script` maps a command (HELLO for the greeting, CONTENT for the last dot) to a reply, CUT or HANG.
+
+    A whole line, as in "RCPT TO:<a@b.example>", is answered before its command is.
+    """
 
     script: dict[str, str] = field(default_factory=dict)
     mails: list[bytes] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
     connections: int = 0
     mails_per_connection: int | None = None
+    most_connections: int | None = None
     over: threading.Event = field(default_factory=threading.Event)
     url: str = ""
 
@@ -71,12 +75,16 @@ class _MailHandler(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         self.world.connections += 1
         taken = 0
+        most = self.world.most_connections
+        if most is not None and self.world.connections > most:
+            self.world.script["HELLO"] = "421 4.7.0 too many connections"
         if not self._reply("HELLO"):
             return
         while line := self.rfile.readline():
             command = line.split()[0].decode().upper() if line.split() else ""
             self.world.commands.append(command)
-            if not self._reply(command) or command == "QUIT":
+            whole = line.decode().strip()
+            if not self._reply(whole if whole in self.world.script else command) or command == "QUIT":
                 return
             if command == "DATA" and "DATA" not in self.world.script:
                 mail = b"".join(iter(self.rfile.readline, b".\r\n"))

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from scripted_aws import AwsServer, aws_environment, aws_server, mail_of
 from scripted_servers import CUT, MailServer, mail_server
 
-from carenotify.channels.email.alert_mail import AlertSender, SesAlerts, SmtpAlerts, compose, first_that_takes
+from carenotify.channels.email.alert_mail import SesAlerts, SmtpAlerts, compose, first_that_takes
 from carenotify.channels.email.compose import Sender
-from carenotify.domain.alert_mail import AlertMail
+from carenotify.domain.alert_mail import AlertMail, AlertSender, RefusedReceiver
 from carenotify.errors import AlertNotSentError, SettingsError
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
@@ -53,19 +53,43 @@ def test_the_mail_has_our_message_id_both_forms_and_asks_for_no_holiday_notices(
     assert "<p>Grüße</p>" in bodies["text/html"]
 
 
-def test_each_receiver_gets_it(server: MailServer) -> None:
-    smtp(server)(MAIL)
-    assert server.commands.count("RCPT") == 2
-    assert server.mails[0] == server.mails[1]
-
-
-def test_one_receiver_whom_the_server_does_not_know_keeps_it_from_nobody(
-    server: MailServer, caplog: pytest.LogCaptureFixture
+def test_each_receiver_gets_it_in_one_conversation_so_that_none_of_them_gets_it_anew_for_another(
+    server: MailServer, amazon: AwsServer
 ) -> None:
-    smtp(server, ("not an address", "bert@klinikum.example"))(MAIL)
+    server.most_connections = 1  # the next would be refused
+    assert first_that_takes([partial(smtp, server), partial(ses, amazon)])(MAIL) == []
+    assert server.commands.count("RCPT") == 2
     assert len(server.mails) == 1
-    assert "1 of 2 receivers of alerts got no mail" in caplog.text
-    assert "not an address" not in caplog.text
+    assert not amazon.calls
+
+
+@pytest.mark.parametrize(
+    ("first", "code"),
+    [("not an address", "malformed-address"), ("gone@klinikum.example", "550 5.1.1")],
+    ids=["no address", "unknown"],
+)
+def test_one_receiver_whom_the_server_does_not_take_keeps_it_from_nobody_and_is_told_by_number_and_code(
+    server: MailServer, caplog: pytest.LogCaptureFixture, first: str, code: str
+) -> None:
+    server.script["RCPT TO:<gone@klinikum.example>"] = "550 5.1.1 no such mailbox"
+    assert smtp(server, (first, "bert@klinikum.example"))(MAIL) == [RefusedReceiver(1, code)]
+    assert len(server.mails) == 1
+    assert f"1 of 2 receivers of alerts got no mail: {code}" in caplog.text
+    assert first not in caplog.text
+
+
+def test_a_conversation_that_ends_at_a_receiver_has_told_nobody(server: MailServer) -> None:
+    server.script["RCPT TO:<bert@klinikum.example>"] = "421 4.3.2 closing"
+    with pytest.raises(AlertNotSentError, match="421") as caught:
+        smtp(server)(MAIL)
+    assert not caught.value.perhaps_taken
+    assert not server.mails
+
+
+def test_without_any_address_that_is_one_nobody_is_asked(server: MailServer) -> None:
+    with pytest.raises(AlertNotSentError, match="CARENOTIFY_ALERT_TO: there is no mail address in it"):
+        smtp(server, ("not an address",))(MAIL)
+    assert server.connections == 0
 
 
 @pytest.mark.parametrize(

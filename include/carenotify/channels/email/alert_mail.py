@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from email import policy
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -12,8 +12,8 @@ from email.utils import format_datetime
 from carenotify.channels.aws import AwsDoor, open_client
 from carenotify.channels.email.compose import Sender, envelope_address
 from carenotify.channels.email.ses_codes import REFUSALS
-from carenotify.channels.email.smtp_session import SmtpConnection, SmtpServer
-from carenotify.domain.alert_mail import AlertMail
+from carenotify.channels.email.smtp_session import SmtpServer
+from carenotify.domain.alert_mail import AlertMail, AlertSender, RefusedReceiver
 from carenotify.domain.clock import Clock, system_clock
 from carenotify.errors import AlertNotSentError, DeliveryError, SettingsError, UnconfirmedDeliveryError
 
@@ -21,8 +21,6 @@ log = logging.getLogger(__name__)
 
 _POLICY = policy.SMTP.clone(cte_type="7bit")
 _TIMEOUT_SECONDS = 10.0
-
-AlertSender = Callable[[AlertMail], None]
 
 
 def compose(mail: AlertMail, sender: Sender, to: Sequence[str], clock: Clock) -> bytes:
@@ -49,30 +47,20 @@ class SmtpAlerts:
         self._to = to
         self._clock = clock
 
-    def __call__(self, mail: AlertMail) -> None:
-        """Hand the mail over, to each receiver for itself; done when one of them has it. Raises AlertNotSentError."""
+    def __call__(self, mail: AlertMail) -> Sequence[RefusedReceiver]:
+        """Hand one mail over for all receivers; gives those whom the server refused.
+
+        In one conversation, so that either some have it and it is told, or nobody has it and it is told anew. Raises
+        AlertNotSentError.
+        """
         content = compose(mail, self._sender, self._to, self._clock)
-        problems = [error for to in self._to if (error := self._refusal(to, content)) is not None]
-        if len(problems) == len(self._to):
-            unsure = any(isinstance(error, UnconfirmedDeliveryError) for error in problems)
-            raise AlertNotSentError(f"the mail server took no mail: {problems[0].code}", perhaps_taken=unsure)
-        if problems:
-            log.warning("%d of %d receivers of alerts got no mail: %s", len(problems), len(self._to), problems[0].code)
-
-    def _refusal(self, to: str, content: bytes) -> DeliveryError | None:
-        try:
-            with closing(self._connect()) as connection:
-                connection.announce(self._sender.address, envelope_address(to))
-                connection.hand_over(content)
-        except DeliveryError as error:
-            return error
-        return None
-
-    def _connect(self) -> SmtpConnection:
-        try:
-            return self._server.connect(_TIMEOUT_SECONDS)
-        except DeliveryError as error:  # it would be the same for the others, after as long a wait
-            raise AlertNotSentError(f"the mail server cannot be reached: {error.code}") from None
+        addresses, refused = _addresses(self._to)
+        with _said_as_alert("the mail server cannot be reached"):
+            connection = self._server.connect(_TIMEOUT_SECONDS)
+        with closing(connection), _said_as_alert("the mail server took no mail"):
+            refused |= connection.announce_to_several(self._sender.address, addresses)
+            connection.hand_over(content)
+        return _noted(refused, of=len(self._to))
 
 
 class SesAlerts:
@@ -84,17 +72,47 @@ class SesAlerts:
         self._door = AwsDoor(open_client("sesv2", connections=1, timeout_seconds=_TIMEOUT_SECONDS), REFUSALS, clock)
         self._clock = clock
 
-    def __call__(self, mail: AlertMail) -> None:
-        """Hand the mail over, to all receivers at once. Raises AlertNotSentError."""
-        try:
+    def __call__(self, mail: AlertMail) -> Sequence[RefusedReceiver]:
+        """Hand one mail over for all receivers; gives those who have no mail address. Raises AlertNotSentError."""
+        addresses, refused = _addresses(self._to)
+        with _said_as_alert("SES took no mail"):
             self._door.hand_over(
                 "send_email",
-                Destination={"ToAddresses": [envelope_address(to) for to in self._to]},
+                Destination={"ToAddresses": list(addresses.values())},
                 Content={"Raw": {"Data": compose(mail, self._sender, self._to, self._clock)}},
             )
+        return _noted(refused, of=len(self._to))
+
+
+def _addresses(to: Sequence[str]) -> tuple[dict[int, str], dict[int, DeliveryError]]:
+    """The receivers' addresses, and what is wrong with those that are none; both by the receiver's number, from 1."""
+    addresses: dict[int, str] = {}
+    wrong: dict[int, DeliveryError] = {}
+    for number, one in enumerate(to, start=1):
+        try:
+            addresses[number] = envelope_address(one)
         except DeliveryError as error:
-            unsure = isinstance(error, UnconfirmedDeliveryError)
-            raise AlertNotSentError(f"SES took no mail: {error.code}", perhaps_taken=unsure) from None
+            wrong[number] = error
+    if not addresses:
+        raise AlertNotSentError(f"CARENOTIFY_ALERT_TO: there is no mail address in it: {wrong[1].code}")
+    return addresses, wrong
+
+
+def _noted(refused: Mapping[int, DeliveryError], *, of: int) -> list[RefusedReceiver]:
+    told = [RefusedReceiver(number, error.code) for number, error in sorted(refused.items())]
+    if told:
+        codes = ", ".join(sorted({one.code for one in told}))
+        log.warning("%d of %d receivers of alerts got no mail: %s", len(told), of, codes)
+    return told
+
+
+@contextmanager
+def _said_as_alert(problem: str) -> Iterator[None]:
+    try:
+        yield
+    except DeliveryError as error:
+        unsure = isinstance(error, UnconfirmedDeliveryError)
+        raise AlertNotSentError(f"{problem}: {error.code}", perhaps_taken=unsure) from None
 
 
 def first_that_takes(ways: Sequence[Callable[[], AlertSender]]) -> AlertSender:
@@ -103,7 +121,7 @@ def first_that_takes(ways: Sequence[Callable[[], AlertSender]]) -> AlertSender:
     Where one may have taken it, no other is asked. What a setting is missing for is passed over.
     """
 
-    def send(mail: AlertMail) -> None:
+    def send(mail: AlertMail) -> Sequence[RefusedReceiver]:
         problems = []
         for way in ways:
             try:

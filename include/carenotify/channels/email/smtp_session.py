@@ -7,6 +7,7 @@ import smtplib
 import socket
 import ssl
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -116,6 +117,19 @@ class SmtpConnection:
         self._ask(Stage.RECIPIENT, 250, f"RCPT TO:<{recipient}>")
         self._ask(Stage.CONTENT, _GO_AHEAD, "DATA")
 
+    def announce_to_several(self, sender: str, recipients: Mapping[int, str]) -> dict[int, DeliveryError]:
+        """As `announce`, for one mail to all of these; gives the refusals of those whom the server does not take.
+
+        Raises the first refusal when it takes none of them.
+        """
+        self._ask(Stage.SENDER, 250, f"MAIL FROM:<{sender}>")
+        asked = {number: self._refusal_of(recipient) for number, recipient in recipients.items()}
+        refused = {number: refusal for number, refusal in asked.items() if refusal is not None}
+        if len(refused) == len(recipients):
+            raise next(iter(refused.values()))
+        self._ask(Stage.CONTENT, _GO_AHEAD, "DATA")
+        return refused
+
     def hand_over(self, content: bytes) -> None:
         """The mail itself. When the answer to its last dot is lost, the server may have it: code `unconfirmed`."""
         try:
@@ -146,6 +160,15 @@ class SmtpConnection:
         with suppress(OSError):
             self._smtp.putcmd("QUIT")
         self._smtp.close()
+
+    def _refusal_of(self, recipient: str) -> DeliveryError | None:
+        try:
+            self._ask(Stage.RECIPIENT, 250, f"RCPT TO:<{recipient}>")
+        except DeliveryError as error:
+            if not self.in_step:  # it was the connection, and not this recipient
+                raise
+            return error
+        return None
 
     def _ask(self, stage: Stage, wanted: int, command: str) -> None:
         try:
