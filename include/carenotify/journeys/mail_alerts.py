@@ -19,7 +19,7 @@ from carenotify.storage.database import Database
 # Longer than any mail server takes to answer; what was not marked by then is sent again.
 _LEASE = timedelta(minutes=3)
 
-Send = Callable[[AlertMail], None]
+Send = Callable[[AlertMail], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,13 @@ class AlertMailer:
         message_id = message_id_of(leased.mail_id, self.settings.email_from)
         try:
             send(word_alerts(leased.alerts, message_id=message_id, settings=self.settings))
-        except AlertNotSentError as error:
-            with self.database.transaction() as transaction:
-                if error.perhaps_taken:
-                    alerts.let_go(transaction, leased.mail_id, now=self.clock())
-                else:  # the next mail tells it together with all that is new by then
-                    alerts.give_back(transaction, leased.mail_id)
+        except BaseException as error:  # Airflow cuts a task off by one: the task's next try is to find the mail
+            self._end_lease(leased, perhaps_taken=not isinstance(error, AlertNotSentError) or error.perhaps_taken)
             raise
+
+    def _end_lease(self, leased: LeasedMail, *, perhaps_taken: bool) -> None:
+        with self.database.transaction() as transaction:
+            if perhaps_taken:
+                alerts.let_go(transaction, leased.mail_id, now=self.clock())
+            else:  # the next mail tells it together with all that is new by then
+                alerts.give_back(transaction, leased.mail_id)

@@ -13,6 +13,7 @@ from carenotify.app import App
 from carenotify.domain.alert import AlertKind, NewAlert
 from carenotify.domain.alert_mail import AlertMail
 from carenotify.errors import AlertNotSentError
+from carenotify.journeys.mail_alerts import AlertMailer
 from carenotify.journeys.note_failure import note_deadline_missed, note_mailed, note_run_failed, note_unmailed
 from carenotify.storage import alerts
 from tests.integration.alerting import Mailbox, Messages, all_alerts, app_of_staff, empty
@@ -124,6 +125,19 @@ def test_a_mail_server_that_is_down_keeps_it_and_the_next_mail_tells_it_with_wha
     assert len(mailbox.mails) == 1
 
 
+def test_a_mail_whose_task_is_cut_off_is_sent_by_the_next_try(staffed: App, mailbox: Mailbox) -> None:
+    class CutOffError(BaseException):
+        """As Airflow raises at a task's time limit."""
+
+    def silent_server(_mail: AlertMail) -> None:
+        raise CutOffError
+
+    raised(staffed, TWILIO)
+    with pytest.raises(CutOffError):
+        staffed.alert_mailer.mail(silent_server)
+    assert staffed.alert_mailer.mail(mailbox) == 1
+
+
 def test_nothing_personal_is_in_a_mail_or_in_an_alert(
     staffed: App, hospital: Hospital, mailbox: Mailbox, clock: SetClock
 ) -> None:
@@ -150,6 +164,13 @@ class Killed(BaseException):
     """The process is gone in the middle of it."""
 
 
+class ShortLived(AlertMailer):
+    """The mailer of a process that is killed: it does nothing more."""
+
+    def _end_lease(self, *_: object, **__: object) -> None:
+        pass
+
+
 def killed_after(mailbox: Mailbox) -> Callable[[AlertMail], None]:
     def send(mail: AlertMail) -> None:
         mailbox(mail)
@@ -164,7 +185,7 @@ def test_after_a_crash_between_sending_and_noting_it_the_very_same_mail_is_sent_
     messages.add(3)
     staffed.delivery_watch.look()
     with pytest.raises(Killed):
-        staffed.alert_mailer.mail(killed_after(mailbox))
+        ShortLived(staffed.database, staffed.settings, staffed.clock).mail(killed_after(mailbox))
     messages.add(4, name="b")
     staffed.delivery_watch.look()
     clock.advance(seconds=30)
@@ -200,7 +221,7 @@ def test_what_is_over_meanwhile_does_not_change_a_mail_that_was_begun(
 ) -> None:
     raised(staffed, TWILIO)
     with pytest.raises(Killed):
-        staffed.alert_mailer.mail(killed_after(mailbox))
+        ShortLived(staffed.database, staffed.settings, staffed.clock).mail(killed_after(mailbox))
     clock.advance(minutes=6)
     over(staffed, AlertKind.PROVIDER_DOWN)
     staffed.alert_mailer.mail(mailbox)
