@@ -14,6 +14,6 @@ from carenotify.storage.migrate import migrate as run_migrations
 def migrate() -> None:
     """Bring the database to this version's schema, and store the wordings that come with it."""
     with closing(build_app()) as app:
-        run_migrations(app.settings.database_url.get_secret_value())
+        run_migrations(app.settings.database_url.get_secret_value(), timezone=app.settings.timezone.key)
         added = app.seed_templates()
     click.echo(f"The schema is up to date; {added} template versions were added.")

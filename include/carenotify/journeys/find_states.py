@@ -23,6 +23,8 @@ _PUBLISHED_WITHIN = timedelta(minutes=15)
 _WELL_FOR = timedelta(minutes=5)
 # How far back loads are looked at: longer than any watcher is away without being missed.
 _LOADS_OF = timedelta(days=7)
+# In which Airflow notes that the run of a load that failed has failed too.
+_RUN_NOTED_WITHIN = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +43,12 @@ def _lasting(found: Sequence[NewAlert]) -> States:
 
 
 def _stalled(transaction: Transaction, settings: Settings, now: datetime) -> States:
-    """A channel whose providers are all down waits for them, and that is told already."""
+    """A channel whose providers are all down waits for them, and that is told already.
+
+    One that nobody has tried again, although its time came minutes ago, is no reason: then no worker runs.
+    """
     found = watched.stalled(transaction, quiet_since=now - _QUIET_FOR, surely_before=now - _PUBLISHED_WITHIN, now=now)
-    opened = {name for name, breaker in provider_states.read(transaction).items() if not breaker.closed}
+    opened = {name for name, one in provider_states.read(transaction).items() if _tried_again(one, now)}
     return _lasting(
         [
             NewAlert(
@@ -58,6 +63,10 @@ def _stalled(transaction: Transaction, settings: Settings, now: datetime) -> Sta
             if not opened >= set(getattr(settings, f"{one.channel}_providers"))
         ]
     )
+
+
+def _tried_again(breaker: Breaker, now: datetime) -> bool:
+    return not breaker.closed and breaker.retry_at is not None and breaker.retry_at > now - _QUIET_FOR
 
 
 def _down(transaction: Transaction, settings: Settings, now: datetime) -> States:
@@ -102,8 +111,11 @@ def _paused(transaction: Transaction, _settings: Settings, now: datetime) -> Sta
 
 
 def _not_taken_over(transaction: Transaction, _settings: Settings, now: datetime) -> States:
-    """A load that is over by now is told all the same: nobody may have looked in between."""
-    loads = watched.loads_not_taken_over(transaction, since=now - _LOADS_OF)
+    """A load that is over by now is told all the same: nobody may have looked in between.
+
+    One that failed in a run of Airflow is told as that run's failure.
+    """
+    loads = watched.loads_not_taken_over(transaction, since=now - _LOADS_OF, failed_until=now - _RUN_NOTED_WITHIN)
     keys = {one.run_id: f"{AlertKind.LOAD_HELD}:{one.run_id}:{one.finished_at.isoformat()}" for one in loads}
     new = [
         NewAlert(
@@ -113,6 +125,7 @@ def _not_taken_over(transaction: Transaction, _settings: Settings, now: datetime
             details={"status": one.status, "reason": one.reason, "run": one.run_id},
         )
         for one in loads
+        if not one.told_as_run
     ]
     return States(new, [keys[one.run_id] for one in loads if one.lasts])
 

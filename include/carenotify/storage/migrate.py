@@ -17,8 +17,10 @@ _SCHEMA = "carenotify"
 _LOCK = 0x63617265
 
 
-def migrate(url: str) -> None:
+def migrate(url: str, *, timezone: str = "UTC") -> None:
     """Run every migration that is missing. Safe to call at each start, and from several processes at once.
+
+    `timezone` is the hospital's, by its IANA name: one migration tells its days apart.
 
     Raises StorageError when the database cannot be reached.
     """
@@ -30,6 +32,7 @@ def migrate(url: str) -> None:
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
             connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {_SCHEMA}"))
             connection.execute(text(f"SET LOCAL search_path TO {_SCHEMA}"))
+            connection.execute(text("SELECT set_config('TimeZone', :timezone, true)"), {"timezone": timezone})
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     except OperationalError as error:

@@ -8,7 +8,7 @@ from datetime import datetime
 from carenotify.storage.database import Transaction
 
 # What is tried again is due later. While a channel sends at all, a long queue is no standstill; but nothing waits for
-# long to be published. Nobody looks further back than the newest attempts, of which there are more than in the time.
+# long to be published.
 _STALLED = """
 WITH waiting AS (
     SELECT n.channel, n.due_at, n.status = 'pending' AND n.due_at <= %(surely_before)s AS surely
@@ -17,15 +17,12 @@ WITH waiting AS (
       AND CASE n.status WHEN 'queued' THEN n.queued_at ELSE n.due_at END <= %(quiet_since)s
       AND n.reason IS DISTINCT FROM 'awaiting_contact'
       AND NOT EXISTS (SELECT FROM pauses x WHERE x.channel IN (n.channel, '*'))
-),
-newest AS (
-    SELECT d.notification_id, d.finished_at FROM delivery_attempts d ORDER BY d.id DESC LIMIT 20000
 )
 SELECT w.channel, count(*)::int, min(w.due_at)
 FROM waiting w
 GROUP BY w.channel
 HAVING bool_or(w.surely) OR NOT EXISTS (
-    SELECT FROM newest d
+    SELECT FROM delivery_attempts d
     JOIN notifications k ON k.id = d.notification_id
     WHERE d.finished_at > %(quiet_since)s AND k.channel = w.channel
 )
@@ -43,13 +40,16 @@ ORDER BY p.channel
 """
 
 # A load that failed is over once a newer one was taken over. One that is discarded by itself was held or had failed.
+# A run of Airflow that fails is noted a moment after its load.
 _NOT_TAKEN_OVER = """
 SELECT run.id, run.status, run.reason, run.finished_at,
        run.status = 'held' OR NOT EXISTS (
-           SELECT FROM ingest_runs newer WHERE newer.status = 'loaded' AND newer.started_at > run.started_at)
+           SELECT FROM ingest_runs newer WHERE newer.status = 'loaded' AND newer.started_at > run.started_at),
+       run.status <> 'held' AND EXISTS (
+           SELECT FROM alerts told WHERE told.dedup_key = 'task_failed:ingest_appointments:' || run.id)
 FROM ingest_runs run
 WHERE run.status IN ('held', 'failed', 'discarded') AND run.reason IS DISTINCT FROM 'discarded by a person'
-  AND run.started_at > %(since)s
+  AND run.started_at > %(since)s AND (run.status <> 'failed' OR run.finished_at <= %(failed_until)s)
 ORDER BY run.started_at, run.id
 """
 
@@ -76,13 +76,17 @@ class Paused:
 
 @dataclass(frozen=True, slots=True)
 class NotTakenOver:
-    """A load that is held, failed, or was discarded by itself. `lasts`: nothing newer was taken over since."""
+    """A load that is held, failed, or was discarded by itself.
+
+    `lasts`: nothing newer was taken over since. `told_as_run`: staff are told that Airflow's run of it failed.
+    """
 
     run_id: str
     status: str
     reason: str | None
     finished_at: datetime
     lasts: bool
+    told_as_run: bool
 
 
 def stalled(
@@ -101,9 +105,10 @@ def paused(transaction: Transaction, *, now: datetime) -> list[Paused]:
     return [Paused(*row) for row in transaction.execute(_PAUSED, {"now": now})]
 
 
-def loads_not_taken_over(transaction: Transaction, *, since: datetime) -> list[NotTakenOver]:
-    """Loads that began after that moment and did not change the copy, oldest first."""
-    return [NotTakenOver(*row) for row in transaction.execute(_NOT_TAKEN_OVER, {"since": since})]
+def loads_not_taken_over(transaction: Transaction, *, since: datetime, failed_until: datetime) -> list[NotTakenOver]:
+    """Loads that began after `since` and did not change the copy, oldest first; those failed by `failed_until` only."""
+    parameters = {"since": since, "failed_until": failed_until}
+    return [NotTakenOver(*row) for row in transaction.execute(_NOT_TAKEN_OVER, parameters)]
 
 
 def last_loaded(transaction: Transaction) -> datetime | None:

@@ -17,6 +17,7 @@ from carenotify.app import App
 from carenotify.domain.alert import AlertKind, Severity
 from carenotify.domain.notification import Channel
 from carenotify.errors import AddressRejectedError
+from carenotify.journeys.note_failure import note_run_failed
 from carenotify.journeys.pace_sending import UNPACED
 from carenotify.storage import heartbeats, pauses
 from carenotify.storage.ingest_runs import settle_run, start_run
@@ -347,15 +348,19 @@ def test_dead_letters_of_failed_messages_and_what_is_due_again_are_not_told_twic
 # --- states ----------------------------------------------------------------------------------
 
 
-def provider(hospital: Hospital, name: str, state: str, *, since: timedelta, successes: int = 0) -> None:
+def provider(
+    hospital: Hospital, name: str, state: str, *, since: timedelta, retry: timedelta | None = None, successes: int = 0
+) -> None:
     hospital.query(
-        "INSERT INTO provider_states (provider, state, successes, changed_at, last_code) VALUES (%s, %s, %s, %s, '401')"
+        "INSERT INTO provider_states (provider, state, successes, changed_at, retry_at, last_code)"
+        " VALUES (%s, %s, %s, %s, %s, '401')"
         " ON CONFLICT (provider) DO UPDATE SET state = excluded.state, successes = excluded.successes,"
-        " changed_at = excluded.changed_at RETURNING 1",
+        " changed_at = excluded.changed_at, retry_at = excluded.retry_at RETURNING 1",
         name,
         state,
         successes,
         NOON + since,
+        None if retry is None else NOON + retry,
     )
 
 
@@ -446,9 +451,28 @@ def test_what_waits_for_providers_that_are_all_down_has_not_stalled_too(
     app: App, messages: Messages, hospital: Hospital, clock: SetClock
 ) -> None:
     messages.add(4, status="pending", reason=None)
-    provider(hospital, "twilio", "open", since=timedelta())
-    clock.advance(minutes=10)
+    provider(hospital, "twilio", "open", since=timedelta(), retry=timedelta(minutes=10))
+    clock.advance(minutes=12)
     assert app.delivery_watch.look() == {"provider_down": 1}
+    clock.advance(minutes=1)  # and no worker has tried it again, when all of them are gone
+    assert app.delivery_watch.look() == {"sending_stalled": 1}
+
+
+def test_a_slow_channel_beside_a_busy_one_has_not_stalled(
+    app: App, messages: Messages, hospital: Hospital, clock: SetClock
+) -> None:
+    messages.add(1, status="sent", reason=None, name="slow")
+    messages.add(4, status="pending", reason=None, name="b")
+    messages.add(1, channel="email", status="sent", reason=None, name="busy")
+    clock.advance(minutes=5)
+    attempts = (
+        "INSERT INTO delivery_attempts (notification_id, attempt, outcome, finished_at)"
+        " SELECT id, number, 'sent', %s FROM notifications, generate_series(1, %s) AS number"
+        " WHERE status = 'sent' AND channel = %s RETURNING 1"
+    )
+    hospital.query(attempts, clock() - timedelta(minutes=2), 1, "sms")
+    hospital.query(attempts, clock(), 25_000, "email")
+    assert app.delivery_watch.look() == {}
 
 
 def load(app: App, run_id: str, status: str, *, at: timedelta, reason: str | None = None) -> None:
@@ -471,7 +495,7 @@ def test_a_load_that_is_held_is_told_until_somebody_has_decided(app: App, clock:
 
 
 def test_a_load_that_failed_is_told_although_a_newer_one_has_thrown_it_away_and_again_when_it_fails_again(
-    app: App,
+    app: App, clock: SetClock
 ) -> None:
     load(app, "run 1", "discarded", at=timedelta(), reason="a step of the load failed; removed when a newer load began")
     assert app.delivery_watch.look() == {"load_held": 1}
@@ -480,6 +504,28 @@ def test_a_load_that_failed_is_told_although_a_newer_one_has_thrown_it_away_and_
     assert app.delivery_watch.look() == {}
     assert open_states(app) == set()
     load(app, "run 1", "failed", at=timedelta(minutes=60), reason="a step of the load failed")
+    clock.advance(minutes=62)
+    assert app.delivery_watch.look() == {"load_held": 1}
+
+
+def test_a_load_that_failed_in_a_run_of_airflow_is_told_once_as_that_run_and_one_by_command_as_a_load(
+    app: App, clock: SetClock
+) -> None:
+    for run in ("scheduled", "cli"):
+        load(app, run, "failed", at=timedelta(), reason="a step of the load failed")
+    assert app.delivery_watch.look() == {}  # Airflow may not have noted it yet
+    assert note_run_failed(app.database, "ingest_appointments", "scheduled", "look", clock()) is not None
+    clock.advance(minutes=2)
+    assert app.delivery_watch.look() == {"load_held": 1}
+    with app.database.transaction() as transaction:
+        settle_run(transaction, run_id="scheduled", status="discarded", now=clock(), reason="removed by a newer load")
+    assert app.delivery_watch.look() == {}
+    assert [alert.subject for alert in all_alerts(app)] == ["ingest_appointments scheduled", "cli"]
+
+
+def test_a_load_that_is_held_is_told_as_that_too_since_it_has_an_end(app: App, clock: SetClock) -> None:
+    load(app, "scheduled", "held", at=timedelta(), reason="612 changes")
+    note_run_failed(app.database, "ingest_appointments", "scheduled", "look", clock())
     assert app.delivery_watch.look() == {"load_held": 1}
 
 

@@ -54,6 +54,14 @@ CREATE TABLE reminder_plans (
     patient_days    int NOT NULL,
     planned         int NOT NULL
 );
+-- Days that were planned before their plans were noted: nobody is to miss the plan of the day of this upgrade. The zone
+-- of this transaction is the hospital's.
+INSERT INTO reminder_plans (day, planned_at, patient_days, planned)
+SELECT (due_at AT TIME ZONE current_setting('TimeZone'))::date AS day, min(created_at),
+       count(DISTINCT patient_id), count(*)
+FROM notifications
+WHERE kind = 'reminder' AND fallback_of IS NULL AND created_at > now() - interval '3 days'
+GROUP BY 1;
 
 -- The page ---------------------------------------------------------------------------------------
 
