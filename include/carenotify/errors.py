@@ -36,6 +36,10 @@ class DecryptionError(StorageError):
     """A sealed value cannot be opened with any of CARENOTIFY_ENCRYPTION_KEYS."""
 
 
+class TooBusyError(CarenotifyError):
+    """As many callers as may are reading something that takes long. Another try in some seconds may help."""
+
+
 class NotFoundError(CarenotifyError):
     """Something was asked for by id and is not there."""
 

@@ -19,6 +19,7 @@ from carenotify.errors import (
     EventConflictError,
     NotFoundError,
     SignatureUncheckedError,
+    TooBusyError,
 )
 
 log = logging.getLogger(__name__)
@@ -73,6 +74,11 @@ _OURS: dict[type[CarenotifyError], tuple[HTTPStatus, str, Mapping[str, str]]] = 
     ),
     DatabaseUnavailableError: (HTTPStatus.SERVICE_UNAVAILABLE, "The database cannot be used just now.", _TRY_AGAIN),
     BrokerError: (HTTPStatus.SERVICE_UNAVAILABLE, "The broker cannot be used just now.", _TRY_AGAIN),
+    TooBusyError: (
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "Too many reports are being worked out just now; ask again in a few seconds.",
+        _TRY_AGAIN,
+    ),
     SignatureUncheckedError: (
         HTTPStatus.SERVICE_UNAVAILABLE,
         "What is signed cannot be checked just now; send it again.",

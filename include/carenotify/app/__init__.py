@@ -17,7 +17,7 @@ from carenotify import tracing
 from carenotify.app.providers import ProviderTable
 from carenotify.channels.base import Provider
 from carenotify.config import Settings, load_settings, traces_exporter
-from carenotify.domain.alert_mail import AlertMail
+from carenotify.domain.alert_mail import AlertSender
 from carenotify.domain.clock import Clock, system_clock
 from carenotify.domain.notification import Channel
 from carenotify.domain.recipient_limit import URGENT_KINDS, RecipientLimit
@@ -50,6 +50,7 @@ from carenotify.journeys.report_month import MonthReporter
 from carenotify.journeys.request_notification import NotificationRequester
 from carenotify.journeys.seed_templates import seed_templates
 from carenotify.journeys.send_due import DueSender
+from carenotify.journeys.take_turns import Turns
 from carenotify.journeys.watch_delivery import DeliveryWatch
 from carenotify.messaging.consumer import Consumer, Delivery
 from carenotify.messaging.dead_letters import FailedQueue
@@ -322,7 +323,7 @@ class App:
         return AlertMailer(self.database, self.settings, self.clock)
 
     @property
-    def alert_sender(self) -> Callable[[AlertMail], None]:
+    def alert_sender(self) -> AlertSender:
         """Hands a mail for staff to our own e-mail providers."""
         return self._provider_table.alert_sender
 
@@ -346,19 +347,24 @@ class App:
     # --- what people look at -----------------------------------------------------------------
 
     @cached_property
+    def slow_reads(self) -> Turns:
+        """One turn for each read that may take long, whatever it reads."""
+        return Turns()
+
+    @cached_property
     def overview_reader(self) -> OverviewReader:
         """Tells how a day goes."""
-        return OverviewReader(self.database, self.settings, self.provider_names, self.clock)
+        return OverviewReader(self.database, self.settings, self.provider_names, self.clock, turns=self.slow_reads)
 
     @cached_property
     def month_reporter(self) -> MonthReporter:
         """Reports months."""
-        return MonthReporter(self.database, self.settings, self.clock)
+        return MonthReporter(self.database, self.settings, self.clock, turns=self.slow_reads)
 
     @cached_property
     def coverage_reporter(self) -> CoverageReporter:
         """Reports how many patients can be reached."""
-        return CoverageReporter(self.database, self.settings, self.clock)
+        return CoverageReporter(self.database, self.settings, self.clock, turns=self.slow_reads)
 
     def seed_templates(self) -> int:
         """Store the wordings that come with carenotify; returns how many were new."""

@@ -19,6 +19,7 @@ from carenotify.journeys.list_alerts import ListedAlert, listed
 from carenotify.journeys.list_providers import standing
 from carenotify.journeys.report_delivery import reported_day
 from carenotify.journeys.share_answers import SharedAnswers
+from carenotify.journeys.take_turns import Turns
 from carenotify.storage import alerts, delivery_report, overview, provider_states, reminder_plans
 from carenotify.storage.database import Database, Transaction
 from carenotify.storage.delivery_report import ReportedDay
@@ -27,8 +28,10 @@ from carenotify.storage.pauses import paused_channels
 TARGET_SHARE = 0.99
 _ALERTS = 10
 _GOOD_FOR_SECONDS = 2.0
+_OLD_FOR_SECONDS = 10.0
 _DAYS_KEPT = 8
 _DATABASE_SECONDS = 3.0
+_STATEMENT_SECONDS = 3
 
 # What nobody has to do anything about, and what counts as failed: the same statuses that staff are alerted of.
 _GROUP_OF = {
@@ -143,16 +146,28 @@ class OverviewReader:
     """Tells how days go, and works each day out at most every two seconds, however many ask."""
 
     def __init__(
-        self, database: Database, settings: Settings, provider_names: Mapping[Channel, Sequence[str]], clock: Clock
+        self,
+        database: Database,
+        settings: Settings,
+        provider_names: Mapping[Channel, Sequence[str]],
+        clock: Clock,
+        *,
+        turns: Turns,
     ) -> None:
         self._database = database
         self._settings = settings
         self._provider_names = provider_names
         self._clock = clock
-        self._written = SharedAnswers(self._write, good_for_seconds=lambda _: _GOOD_FOR_SECONDS, at_most=_DAYS_KEPT)
+        self._written = SharedAnswers(
+            self._write,
+            good_for_seconds=lambda _: _GOOD_FOR_SECONDS,
+            old_for_seconds=_OLD_FOR_SECONDS,
+            at_most=_DAYS_KEPT,
+            turns=turns,
+        )
 
     def read(self, day: date | None = None) -> WrittenOverview:
-        """The overview of a local day, today's when none is given. Raises DatabaseUnavailableError."""
+        """The overview of a local day, today's when none is given. Raises DatabaseUnavailableError, TooBusyError."""
         return self._written.to(day or local_day(self._clock(), self._settings.timezone))
 
     def _write(self, day: date) -> WrittenOverview:
@@ -163,7 +178,7 @@ class OverviewReader:
         reported = reported_day(day, self._settings)
         bounds = {"since": reported.since, "until": reported.until}
         with self._database.transaction(timeout_seconds=_DATABASE_SECONDS) as transaction:
-            overview.hold_still(transaction)
+            overview.hold_still(transaction, statement_seconds=_STATEMENT_SECONDS)
             due = delivery_report.due(transaction, reported)
             made = overview.by_channel_and_status(transaction, **bounds)
             letters, unmailed = overview.waiting_for_people(transaction)

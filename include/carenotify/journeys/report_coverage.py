@@ -12,11 +12,13 @@ from carenotify.domain.notification import Channel
 from carenotify.domain.patient import addresses
 from carenotify.domain.window import local_day
 from carenotify.journeys.share_answers import SharedAnswers
+from carenotify.journeys.take_turns import Turns
 from carenotify.storage.coverage import Ahead, patients_ahead
 from carenotify.storage.database import Database
 
 # Every record is decrypted for it, and it changes with the loads.
 _GOOD_FOR_SECONDS = 600.0
+_OLD_FOR_SECONDS = 86400.0
 
 
 class CoverageReport(BaseModel):
@@ -34,13 +36,22 @@ class CoverageReport(BaseModel):
 
 
 class CoverageReporter:
-    """Reports the coverage as it is now, or was up to ten minutes ago."""
+    """Reports the coverage as it is now, or was up to ten minutes ago.
 
-    def __init__(self, database: Database, settings: Settings, clock: Clock) -> None:
+    While the database does not answer, it is told as it was up to a day ago.
+    """
+
+    def __init__(self, database: Database, settings: Settings, clock: Clock, *, turns: Turns) -> None:
         self._database = database
         self._settings = settings
         self._clock = clock
-        self._reports = SharedAnswers(self._count, good_for_seconds=lambda _: _GOOD_FOR_SECONDS, at_most=1)
+        self._reports = SharedAnswers(
+            self._count,
+            good_for_seconds=lambda _: _GOOD_FOR_SECONDS,
+            old_for_seconds=_OLD_FOR_SECONDS,
+            at_most=1,
+            turns=turns,
+        )
 
     def report(self) -> CoverageReport:
         """The report of today."""

@@ -13,6 +13,7 @@ from carenotify.domain.clock import Clock
 from carenotify.domain.window import local_day
 from carenotify.journeys.report_delivery import reported_day
 from carenotify.journeys.share_answers import SharedAnswers
+from carenotify.journeys.take_turns import Turns
 from carenotify.storage import delivery_report, month_report
 from carenotify.storage.database import Database
 from carenotify.storage.overview import hold_still
@@ -21,6 +22,8 @@ _DAYS_KEPT = 400
 # Receipts come for three days, and dead letters are replayed while their window is open.
 _STILL_CHANGING = timedelta(days=4)
 _CHANGING_SECONDS, _SETTLED_SECONDS = 10.0, 3600.0
+_OLD_FOR_SECONDS = 86400.0
+_STATEMENT_SECONDS = 20
 
 
 class MonthDay(BaseModel):
@@ -49,13 +52,22 @@ class MonthReport(BaseModel):
 
 
 class MonthReporter:
-    """Reports months, and remembers days: those of last week for seconds, older ones for an hour."""
+    """Reports months, and remembers days: those of last week for seconds, older ones for an hour.
 
-    def __init__(self, database: Database, settings: Settings, clock: Clock) -> None:
+    While the database does not answer, days are told as they were up to a day ago.
+    """
+
+    def __init__(self, database: Database, settings: Settings, clock: Clock, *, turns: Turns) -> None:
         self._database = database
         self._settings = settings
         self._clock = clock
-        self._days = SharedAnswers(self._count, good_for_seconds=self._good_for, at_most=_DAYS_KEPT)
+        self._days = SharedAnswers(
+            self._count,
+            good_for_seconds=self._good_for,
+            old_for_seconds=_OLD_FOR_SECONDS,
+            at_most=_DAYS_KEPT,
+            turns=turns,
+        )
 
     def report(self, month: date | None = None) -> MonthReport:
         """The report of the month that a day is of, this month when none is given."""
@@ -76,7 +88,7 @@ class MonthReporter:
     def _count(self, day: date) -> MonthDay:
         reported = reported_day(day, self._settings)
         with self._database.transaction() as transaction:
-            hold_still(transaction)
+            hold_still(transaction, statement_seconds=_STATEMENT_SECONDS)
             due = delivery_report.due(transaction, reported)
             reminders = month_report.reminders(transaction, since=reported.since, until=reported.until)
         by_channel: Counter[str] = Counter()

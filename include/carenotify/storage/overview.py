@@ -16,7 +16,6 @@ STEP_MINUTES = 5
 # reading all that there ever were.
 _SNAPSHOT = """
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
-SET LOCAL statement_timeout = '20s';
 SET LOCAL random_page_cost = 1.1
 """
 
@@ -99,9 +98,10 @@ class LastLoad:
     counts: dict[str, int]
 
 
-def hold_still(transaction: Transaction) -> None:
-    """Let everything that is read from here on be of one moment, and end what takes far too long."""
+def hold_still(transaction: Transaction, *, statement_seconds: int) -> None:
+    """Let everything that is read from here on be of one moment, and end a statement that takes longer than that."""
     transaction.execute(_SNAPSHOT)
+    transaction.execute("SELECT set_config('statement_timeout', %s, true)", (f"{statement_seconds}s",))
 
 
 def by_channel_and_status(transaction: Transaction, *, since: datetime, until: datetime) -> dict[tuple[str, str], int]:

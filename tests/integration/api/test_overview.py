@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import date, timedelta
 from typing import Any
 
@@ -220,7 +222,7 @@ def test_however_many_ask_it_is_worked_out_once(desk: Desk, app: App, monkeypatc
     looks = []
     look = app.overview_reader._look
     monkeypatch.setattr(app.overview_reader, "_look", lambda day: looks.append(day) or look(day))
-    clients = [threading.Thread(target=app.overview_reader.read) for _ in range(8)]
+    clients = [threading.Thread(target=app.overview_reader.read) for _ in range(3)]
     for each in clients:
         each.start()
     for each in clients:
@@ -241,3 +243,33 @@ def test_a_database_that_is_away_is_told_soon_and_asked_by_one_alone(
     answers += [desk.call_with(VIEWER, "GET", "/overview") for _ in range(3)]
     assert {(answer.status_code, answer.headers["Retry-After"]) for answer in answers} == {(503, "2")}
     app.close()
+
+
+def test_while_the_database_is_slow_five_of_eight_threads_stay_for_events(
+    desk: Desk, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("carenotify.journeys.read_overview._STATEMENT_SECONDS", 1)
+    paths = ["/overview"] * 7 + ["/reports/delivery"]
+    began = time.monotonic()
+    with ThreadPoolExecutor(8) as threads, app.database.transaction() as transaction:
+        transaction.execute("LOCK TABLE ingest_runs")
+        calls = [threads.submit(desk.call_with, VIEWER, "GET", path) for path in paths]
+        wait(calls, timeout=0.8)
+        assert sum(call.done() for call in calls) >= 5
+        answers = [call.result() for call in calls[:-1]]
+    assert time.monotonic() - began < 5
+    assert {(answer.status_code, answer.headers["Retry-After"]) for answer in answers} == {(503, "2")}
+    busy = {answer.get_json()["detail"] for answer in answers}
+    assert busy == {
+        "The database cannot be used just now.",
+        "Too many reports are being worked out just now; ask again in a few seconds.",
+    }
+
+
+@pytest.mark.parametrize("path", ["/overview", "/reports/delivery", "/reports/monthly", "/reports/coverage"])
+def test_no_more_than_three_slow_reads_are_worked_out_at_a_time(desk: Desk, app: App, path: str) -> None:
+    with app.slow_reads.one(), app.slow_reads.one(), app.slow_reads.one():
+        answer = desk.call_with(VIEWER, "GET", path)
+    assert (answer.status_code, answer.headers.get("Retry-After")) == (503, "2")
+    assert answer.get_json()["detail"].startswith("Too many reports")
+    assert desk.call_with(VIEWER, "GET", path).status_code == 200

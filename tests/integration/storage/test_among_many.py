@@ -74,7 +74,7 @@ _READ = "SELECT seq_tup_read + COALESCE(idx_tup_fetch, 0) FROM pg_stat_xact_user
 def rows_read(app: App, table: str, work: Callable[[Transaction], Found]) -> tuple[Found, int]:
     """What is found, and how many rows of a table are looked at for it, by whatever way."""
     with app.database.transaction() as transaction:
-        overview.hold_still(transaction)
+        overview.hold_still(transaction, statement_seconds=20)
         transaction.execute("SET LOCAL max_parallel_workers_per_gather = 0")  # workers count for themselves
         before = transaction.execute(_READ, (table,)).fetchone()
         found = work(transaction)

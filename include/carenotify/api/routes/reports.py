@@ -114,7 +114,8 @@ def get_coverage_csv() -> Response:
 def _delivery(query: Asked) -> DeliveryReport:
     app = wiring().app
     day = query.date or local_day(app.clock(), app.settings.timezone)
-    return report_delivery(day, database=app.database, settings=app.settings)
+    with app.slow_reads.one():
+        return report_delivery(day, database=app.database, settings=app.settings)
 
 
 def _figures(report: DeliveryReport) -> Iterator[tuple[str, str, object]]:
