@@ -66,6 +66,43 @@ def test_filters_are_set_in_the_form_and_days_are_the_hospitals(
     expect(rows(page)).to_have_count(50)
 
 
+def test_filters_are_chosen_with_the_arrow_keys_and_back_leads_out_of_them(busy_server: Server, enter: Enter) -> None:
+    page = enter("Viewer").open("#today")
+    page.get_by_role("link", name="Messages").click()
+    status = page.get_by_label("Status")
+    status.focus()
+    for chosen in ("pending", "queued", "sending"):
+        page.keyboard.press("ArrowDown")
+        page.wait_for_url(f"**/page#messages?status={chosen}")
+        expect(status).to_be_focused()
+        expect(status).to_have_value(chosen)
+    page.get_by_role("link", name="Show all").click()
+    expect(status).to_have_value("")
+    page.go_back()
+    expect(status).to_have_value("sending")
+    page.go_back()
+    page.wait_for_url("**/page#today")
+
+
+def test_a_list_that_nothing_has_changed_in_is_not_asked_for_again(busy_server: Server, enter: Enter) -> None:
+    visitor = enter("Viewer")
+    page = visitor.open("#messages")
+    rows(page).first.wait_for()
+    told = page.evaluate("fetch('../carenotify/v1/overview').then(answer => answer.json())")
+    page.route("**/v1/overview", lambda route: route.fulfill(json=told))
+
+    def asked_after(**changes: Any) -> int:
+        told.update(changes)
+        with page.expect_response("**/v1/overview"):
+            page.evaluate("dispatchEvent(new Event('online'))")
+        page.wait_for_timeout(200)
+        return len(visitor.statuses("notifications"))
+
+    before = asked_after()
+    assert asked_after(now=told["day"] + "T08:30:07Z") == before
+    assert asked_after(by_status={"delivered": 1}) == before + 1
+
+
 def test_one_goes_forward_and_back_page_by_page(busy_app: App, busy_server: Server, enter: Enter) -> None:
     page = enter("Viewer").open("#messages?channel=email")
     everything = ids(busy_app, "channel = 'email'")

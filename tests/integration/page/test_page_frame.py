@@ -55,6 +55,21 @@ def test_a_login_that_ends_is_said_and_what_was_seen_stays(busy_server: Server, 
     expect(page.locator(".who")).to_contain_text("op")
 
 
+def test_what_the_server_says_is_shown_and_slowness_is_not_called_away(busy_server: Server, enter: Enter) -> None:
+    visitor = enter("Viewer")
+    visitor.allow("503")
+    page = visitor.open()
+    page.locator(".figures").wait_for()
+    page.route("**/v1/overview", lambda route: route.fulfill(status=503, json={"detail": "The database is away."}))
+    page.evaluate("dispatchEvent(new Event('online'))")
+    expect(page.locator(".stale")).to_contain_text("The database is away. Since")
+    page.unroute("**/v1/overview")
+    page.route("**/v1/overview", lambda _: None)
+    page.evaluate("AbortSignal.timeout = ((real) => () => real.call(AbortSignal, 50))(AbortSignal.timeout)")
+    page.evaluate("dispatchEvent(new Event('online'))")
+    expect(page.locator(".stale")).to_contain_text("No answer within 20 seconds; it may still be at it. Since")
+
+
 def test_an_address_that_is_none_leads_back(busy_server: Server, enter: Enter) -> None:
     page = enter("Viewer").open("#send")
     expect(page.locator("main")).to_contain_text("There is no such page")

@@ -38,7 +38,9 @@ def saved(page: Page, name: str, folder: Path) -> tuple[str, list[list[str]]]:
 
 
 def test_a_day_is_told_in_figures_and_the_days_beside_it_are_one_step_away(busy_server: Server, enter: Enter) -> None:
-    page = opened(enter)
+    visitor = enter("Viewer")
+    visitor.allow("503")
+    page = visitor.open("#reports")
     day = card(page, "Tuesday, 24 November 2026")
     expect(figure(day, "Due")).to_have_text("264")
     expect(figure(day, "Reached")).to_have_text("205")
@@ -53,7 +55,12 @@ def test_a_day_is_told_in_figures_and_the_days_beside_it_are_one_step_away(busy_
     expect(figure(yesterday, "Due")).to_have_text("60")
     expect(figure(yesterday, "Share")).to_have_text("100.0 %")
     yesterday.get_by_label("Day", exact=True).fill("2026-10-01")
-    expect(card(page, "Thursday, 1 October 2026")).to_contain_text("No reminders on this day")
+    october = card(page, "Thursday, 1 October 2026")
+    expect(october).to_contain_text("No reminders on this day")
+    page.route("**/v1/reports/delivery?*", lambda route: route.fulfill(status=503, json={"detail": "Not just now."}))
+    october.get_by_role("link", name="Day after →").click()
+    expect(card(page, "Friday, 2 October 2026").get_by_role("alert")).to_contain_text("Not just now.")
+    expect(page.get_by_text("No reminders on this day")).to_have_count(0)  # that was another day's
 
 
 def test_a_month_is_a_chart_and_a_table_whose_days_lead_to_their_reports(busy_server: Server, enter: Enter) -> None:

@@ -7,11 +7,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from carenotify.app import App
+from carenotify.domain.kinds import MESSAGE, MessageData
 from carenotify.domain.notification import Channel
 from carenotify.journeys.pause_sending import pause_sending
+from carenotify.journeys.request_notification import Wish
 from tests.integration.api.desk import TOKENS
 from tests.integration.page.believable_day import BelievableDay
 from tests.integration.page.browser import Server
@@ -93,6 +95,64 @@ def time_passes(page: Page, condition: Callable[[], bool]) -> None:
     wait_for(holds)
 
 
+def test_before_the_plan_nobody_is_counted_as_not_told(
+    app: App, server: Server, hospital: Hospital, enter: Enter, clock: SetClock
+) -> None:
+    hospital.add_patient()
+    hospital.add_appointment()
+    page = enter("Viewer").open()
+    expect(page.locator("main")).to_contain_text("No plan has been made today")
+    expect(page.locator(".figures")).to_have_count(0)
+    page.get_by_role("link", name="Reports").click()
+    expect(page.locator("main")).to_contain_text("This day is not planned yet")
+    expect(page.locator("main")).to_contain_text("Tuesday, 24 November 2026 is not planned yet, and left out here")
+    expect(page.locator(".figure", has_text="Untold")).to_have_count(0)
+
+    data = MessageData(subject="Your glasses", text="Bring them.")
+    app.notification_requester.request(Wish(MESSAGE, "anna", data, clock()), caller="person:op", key="1", body={})
+    page.get_by_role("link", name="Today").click()
+
+    def asked_again() -> bool:
+        page.evaluate(ASK_AT_ONCE)
+        page.wait_for_timeout(200)
+        return page.locator(".figures").count() == 1
+
+    wait_for(asked_again)
+    assert (figure(page, "Due"), figure(page, "Waiting")) == ("1", "2")
+    expect(page.locator(".figure.reached")).to_contain_text("No plan has been made today.")
+    expect(page.locator(".figure.bad, .reached.busy")).to_have_count(0)
+    expect(page.locator("main")).not_to_contain_text("not reached")
+    expect(page.locator(".notice")).to_contain_text("No plan has been made today. The send window opened at 09:00")
+
+
+def test_the_figures_say_who_was_not_reached_and_measure_nobody_when_nobody_is_due(
+    busy_server: Server, busy_app: App, enter: Enter
+) -> None:
+    shown = overview_of(busy_server)
+    page = enter("Viewer").open("#alerts")
+
+    def seen(name: str, **changes: Any) -> Locator:
+        page.unroute("**/v1/overview")
+        page.route("**/v1/overview", lambda route: route.fulfill(json=shown | changes))
+        page.evaluate(ASK_AT_ONCE)
+        return page.locator(".figure", has=page.get_by_text(name, exact=True))
+
+    page.get_by_role("link", name="Today").click()
+    left = shown["patient_days_due"] - shown["patient_days_reached"]
+    expect(seen("Failed")).to_contain_text(f"{left} patients not reached yet")
+    everybody = {"patient_days_reached": shown["patient_days_due"], "reached_share": 1.0}
+    expect(seen("Failed", **everybody)).to_contain_text("every patient reached")
+    nobody = {"patient_days_due": 0, "patient_days_reached": 0, "reached_share": None, "untold": 0}
+    expect(seen("Reached", **nobody)).to_contain_text("Nobody is due.")
+    expect(page.locator(".reached.good, .reached.bad")).to_have_count(0)
+    before = {"planned_at": None, "now": shown["day"] + "T07:00:00Z"}
+    expect(seen("Reached", **before)).to_contain_text("The plan is made when the window opens at 09:00.")
+    day_long = {"opens_at": shown["day"] + "T00:00:00+01:00", "closes_at": shown["day"] + "T23:59:59+01:00"}
+    seen("Reached", window=day_long)
+    expect(page.get_by_role("img", name="From 08:00 to 10:30")).to_be_visible()
+    expect(page.locator(".mark.now")).to_have_count(1)
+
+
 def test_an_empty_hospital_is_told_so_in_words(server: Server, enter: Enter, clock: SetClock) -> None:
     clock.now -= timedelta(hours=3)
     page = enter("Op").open()
@@ -114,7 +174,7 @@ def test_a_server_that_goes_away_is_said_and_its_return_too(
     page.locator(".figures").wait_for()
     server.stop()
     page.evaluate(ASK_AT_ONCE)
-    expect(page.locator(".stale")).to_contain_text("The server cannot be reached since")
+    expect(page.locator(".stale")).to_contain_text("The server cannot be reached. Since")
     assert figure(page, "Due") == "1"
     server.start()
     page.evaluate(ASK_AT_ONCE)
@@ -132,6 +192,15 @@ def test_sending_is_paused_and_resumed_after_a_question(server: Server, enter: E
     page.get_by_role("button", name="Resume…").click()
     page.get_by_role("dialog").get_by_role("button", name="Resume").click()
     expect(page.locator(".notice")).to_have_count(0)
+    page.get_by_role("button", name="Pause…").click()
+    page.get_by_role("dialog").get_by_role("button", name="Pause", exact=True).click()
+    expect(page.locator(".toasts")).to_contain_text("Paused: all channels.")
+    page.get_by_role("button", name="Resume…").click()
+    dialog = page.get_by_role("dialog", name="Go on sending?")
+    expect(dialog.get_by_role("option")).to_have_text(["All channels"])  # one alone would not lift a pause of all
+    expect(dialog).to_contain_text("Everything is paused, so it goes on for all channels together")
+    dialog.get_by_role("button", name="Resume").click()
+    expect(page.locator(".toasts")).to_contain_text("Sending goes on: all channels.")
 
 
 @pytest.mark.parametrize("role", ["Viewer", "User"])

@@ -71,7 +71,7 @@ async function call(method, url, { headers = {}, body, signal }) {
     answer = await fetch(url, options);
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw new Problem({ status: 0, detail: "The server cannot be reached." });
+    throw unanswered(error, "The server cannot be reached.");
   }
   if (answer.ok || answer.status === 304) return answer;
   throw await problemOf(answer);
@@ -82,8 +82,13 @@ async function bodyOf(answer) {
     return await answer.json();
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Problem({ status: 0, detail: "The server's answer broke off." });
+    throw unanswered(error, "The server's answer broke off.");
   }
+}
+
+function unanswered(error, detail) {
+  const isLate = error.name === "TimeoutError";
+  return new Problem({ status: 0, detail: isLate ? `No answer within ${PATIENCE_MS / 1000} seconds; it may still be at it.` : detail });
 }
 
 async function problemOf(answer) {

@@ -29,7 +29,7 @@ function App() {
   if (me) return html`<${Page} me=${me} />`;
   if (trouble?.status === 401) return html`<${LoggedOut} />`;
   if (trouble?.status === 403) return html`<${NoRights} />`;
-  return html`<p class="starting" role="status">${trouble ? "The server cannot be reached. Trying again…" : "Opening the page…"}</p>`;
+  return html`<p class="starting" role="status">${trouble ? `${trouble.detail} Trying again…` : "Opening the page…"}</p>`;
 }
 
 function Page({ me }) {
@@ -90,9 +90,8 @@ function View({ tab, shared }) {
 function Stale({ trouble, since, overview }) {
   if (!trouble) return html`<div class="stale" role="status"></div>`;
   if (trouble.status === 401) return html`<div class="stale shown" role="status"><p>You are no longer logged in. <${Login} /></p></div>`;
-  const what = trouble.isAway ? "The server cannot be reached" : trouble.detail;
   return html`<div class="stale shown" role="status">
-    <p><strong>${what}</strong> since ${show(since, "second")}. ${overview ? "What you see is from before; " : ""}it is tried again by itself.</p>
+    <p><strong>${trouble.detail}</strong> Since ${show(since, "second")}; ${overview ? "what you see is from before, and " : ""}it is tried again by itself.</p>
   </div>`;
 }
 

@@ -6,6 +6,8 @@ import { show } from "./times.js";
 import { whole } from "./words.js";
 
 const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+const LONG_MS = 6 * HOUR_MS;
 const HEIGHT = 220;
 const EDGE = { top: 20, right: 8, bottom: 22, left: 48 };
 const NARROWEST_BAR = 5;
@@ -17,7 +19,7 @@ const SERIES = ["sent", "delivered", "failed"];
 export function WindowChart({ timeline, dayWindow, now }) {
   const [frame, width] = useWidth();
   const [pointed, setPointed] = useState(null);
-  const span = spanOf(timeline, dayWindow);
+  const span = spanOf(timeline, dayWindow, now);
   const steps = stepsOf(timeline, span, width - EDGE.left - EDGE.right);
   const total = sumOf(steps);
   const words = `From ${show(span.from, "time")} to ${show(span.to, "time")}: ${told(total)}.`;
@@ -97,11 +99,20 @@ const heightOf = (step) => Math.max(step.delivered, step.sent + step.failed);
 const told = (sums) => SERIES.map((name) => `${whole(sums[name])} ${name}`).join(", ");
 const sumOf = (steps) => Object.fromEntries(SERIES.map((name) => [name, steps.reduce((sum, step) => sum + step[name], 0)]));
 
-function spanOf({ minutes, points }, dayWindow) {
+/** The window and whatever happened outside of it; of a long window what has happened so far, with an hour around it. */
+function spanOf({ minutes, points }, dayWindow, now) {
+  const step = minutes * MINUTE_MS;
   const times = points.filter(heightOf).map((point) => Date.parse(point.at));
-  const from = Math.min(Date.parse(dayWindow.opens_at), ...times);
-  const to = Math.max(Date.parse(dayWindow.closes_at), ...times.map((time) => time + minutes * MINUTE_MS));
-  return { from, to };
+  const [opens, closes] = [Date.parse(dayWindow.opens_at), Date.parse(dayWindow.closes_at)];
+  const from = Math.min(opens, ...times);
+  const to = Math.max(closes, ...times.map((time) => time + step));
+  if (closes - opens <= LONG_MS) return { from, to };
+  const present = Math.min(Math.max(now, from), to);
+  const [first, last] = [Math.min(present, ...times), Math.max(present, ...times)];
+  return {
+    from: Math.max(from, Math.floor((first - HOUR_MS) / step) * step),
+    to: Math.min(to, Math.ceil((last + HOUR_MS) / step) * step),
+  };
 }
 
 /** Steps of the timeline over the whole span, merged until each can be seen. */
@@ -127,7 +138,6 @@ function niceTop(largest) {
 
 /** Full hours for the axis, as many as there is room for. */
 function hours(span, width) {
-  const HOUR_MS = 60 * MINUTE_MS;
   const all = (span.to - span.from) / HOUR_MS;
   const every = [0.5, 1, 2, 3, 4, 6, 12].find((each) => all / each <= width / 70) ?? 12;
   const first = Math.ceil(span.from / (every * HOUR_MS)) * every * HOUR_MS;

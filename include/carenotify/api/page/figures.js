@@ -3,6 +3,7 @@
 import { html } from "./vendor/htm-preact.js";
 import { Time } from "./parts.js";
 import { address } from "./route.js";
+import { show } from "./times.js";
 import { STATUSES, count, share, statusWord, whole } from "./words.js";
 
 export const FATES = ["delivered", "sent", "waiting", "failed", "other"];
@@ -11,26 +12,36 @@ export const FATES = ["delivered", "sent", "waiting", "failed", "other"];
 export const totalsOf = (overview) =>
   Object.fromEntries(FATES.map((fate) => [fate, Object.values(overview.by_channel).reduce((sum, each) => sum + each[fate], 0)]));
 
+/** Before the plan everybody ahead counts as due and untold: what is to be said instead; null once it is made. */
+export function withoutPlan({ planned_at: planned, window: { opens_at: opens } }, now) {
+  if (planned) return null;
+  const at = show(opens, "time");
+  return now < Date.parse(opens)
+    ? { isLate: false, words: `The plan is made when the window opens at ${at}.` }
+    : { isLate: true, words: "No plan has been made today." };
+}
+
 /** `now` is in milliseconds. */
 export function Figures({ overview, now }) {
   const totals = totalsOf(overview);
+  const isPlanned = overview.planned_at !== null;
   return html`<dl class="figures">
     <${Reached} overview=${overview} totals=${totals} now=${now} />
-    <${Figure} name="Due" number=${overview.patient_days_due} note=${html`<${Planned} overview=${overview} />`} tone=${overview.untold > 0 ? "bad" : null} />
+    <${Figure} name="Due" number=${overview.patient_days_due} note=${html`<${Planned} overview=${overview} />`} tone=${isPlanned && overview.untold > 0 ? "bad" : null} />
     <${Figure} name="Waiting" number=${totals.waiting} note="messages to be sent" />
     <${Figure} name="Sent" number=${totals.sent} note="accepted, no receipt yet" />
     <${Figure} name="Delivered" number=${totals.delivered} note="confirmed by a receipt" tone="good" />
-    <${Figure} name="Failed" number=${totals.failed} note=${notReached(overview, totals)} tone=${totals.failed > 0 ? "bad" : null} />
+    <${Figure} name="Failed" number=${totals.failed} note=${isPlanned ? notReached(overview, totals) : "messages"} tone=${totals.failed > 0 ? "bad" : null} />
   </dl>`;
 }
 
 /** Whoever is due and has neither a message nor a reason for none was left out by the plan. */
 const Planned = ({ overview: { planned_at: planned, untold } }) =>
-  untold > 0 && planned
-    ? `patients; ${whole(untold)} of them have no message`
-    : planned
-      ? html`patients, planned at <${Time} at=${planned} shape="time" />`
-      : "patients; not planned yet";
+  !planned
+    ? "patients with an appointment ahead; not planned yet"
+    : untold > 0
+      ? `patients; ${whole(untold)} of them have no message`
+      : html`patients, planned at <${Time} at=${planned} shape="time" />`;
 
 /** A failed message is not yet a patient who was not reached: another one may have taken its place. */
 function notReached({ patient_days_due: due, patient_days_reached: reached }, totals) {
@@ -45,18 +56,24 @@ const Figure = ({ name, number, note, tone }) => html`<div class=${`card figure 
 
 function Reached({ overview, totals, now }) {
   const { patient_days_due: due, patient_days_reached: reached, reached_share: part, target_share: target } = overview;
+  const unplanned = withoutPlan(overview, now);
+  if (unplanned || due === 0) return html`<${Unmeasured} words=${unplanned?.words ?? "Nobody is due."} />`;
   const missing = Math.max(0, Math.ceil(due * target - 1e-9) - reached);
   const isOver = now >= Date.parse(overview.window.closes_at) || totals.waiting + totals.sent === 0;
   const tone = missing === 0 ? "good" : isOver ? "bad" : "busy";
   return html`<div class=${`card figure reached ${tone}`}>
     <dt>Reached</dt>
-    <dd class="big">${due > 0 ? share(part) : "–"}</dd>
+    <dd class="big">${share(part)}</dd>
     <dd class="note">
-      <${TargetBar} part=${part ?? 0} target=${target} tone=${tone} />
+      <${TargetBar} part=${part} target=${target} tone=${tone} />
       ${whole(reached)} of ${count(due, "patient")}. ${missing === 0 ? `The target of ${share(target, 0)} is met.` : `${whole(missing)} more to the target of ${share(target, 0)}.`}
     </dd>
   </div>`;
 }
+
+const Unmeasured = ({ words }) => html`<div class="card figure reached">
+  <dt>Reached</dt><dd class="big">–</dd><dd class="note">${words}</dd>
+</div>`;
 
 /** Each leads to the messages that it counts. */
 export const Statuses = ({ overview: { by_status: byStatus, day } }) => html`<ul class="chips" aria-label="Today's messages by status">

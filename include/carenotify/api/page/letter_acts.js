@@ -2,7 +2,7 @@
 
 import { html } from "./vendor/htm-preact.js";
 import { change } from "./api.js";
-import { outcomeOf, reasonTitle } from "./letters.js";
+import { isUncertain, outcomeOf, reasonTitle } from "./letters.js";
 import { Dialog } from "./parts.js";
 import { count, whole } from "./words.js";
 
@@ -13,6 +13,8 @@ export function Confirm({ act, onDone, onClose }) {
 }
 
 const ONCE_MORE = "Each is due at once, with all of its attempts ahead of it, and goes out once, however many people press this.";
+
+const twiceOf = (number) => html`<p class="notice warn">Of ${number} the provider may have the message already: the patient may get it twice.</p>`;
 
 const ACTS = {
   replay: ({ chosen }) => {
@@ -25,7 +27,7 @@ const ACTS = {
       tone: "primary",
       body: html`<p>${ONCE_MORE}</p>
         ${left > 0 && html`<p>${count(left, "other", "others")} that you chose cannot be sent again and will stay open.</p>`}
-        ${twice > 0 && html`<p class="notice warn">Of ${count(twice, "one")} the provider may have the message already: the patient may get it twice.</p>`}`,
+        ${twice > 0 && twiceOf(count(twice, "one"))}`,
       run: async () => outcomeOf(await change("POST", "dead-letters/replay", { ids: sendable.map((letter) => letter.id) })),
     };
   },
@@ -33,7 +35,8 @@ const ACTS = {
     title: `Send all ${whole(number)} of “${reasonTitle(reason)}” again?`,
     confirm: "Send all again",
     tone: "primary",
-    body: html`<p>${ONCE_MORE}</p><p>Those whose time is over, whose appointment has changed, or whose patient was told otherwise are left out and stay open.</p>`,
+    body: html`<p>${ONCE_MORE}</p><p>Those whose time is over, whose appointment has changed, or whose patient was told otherwise are left out and stay open.</p>
+      ${isUncertain(reason) && twiceOf("each")}`,
     run: async () => outcomeOf(await change("POST", "dead-letters/replay", { reasons: [reason] })),
   }),
   discard: ({ chosen }) => ({

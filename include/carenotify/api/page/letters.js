@@ -67,7 +67,8 @@ const REASONS = {
     "Plan the day again, then discard it.",
   ],
 };
-const NOT_OURS = ["not_an_envelope", "unknown_notification"];
+// Sent again they would fail again, or there is nothing to send.
+const USELESS = ["not_an_envelope", "unknown_notification", "wording"];
 
 // why it cannot be sent again: [in a table, of n in a sentence]
 const REFUSALS = {
@@ -94,8 +95,10 @@ export const REASON_NAMES = Object.keys(REASONS);
 export const reasonTitle = (reason) => REASONS[reason]?.[0] ?? capital(plain(reason));
 export const reasonMeaning = (reason) => REASONS[reason]?.[1] ?? "";
 export const reasonAdvice = (reason) => REASONS[reason]?.[2] ?? "";
-/** Whether there is anything to send behind dead letters of this reason. */
-export const isSendable = (reason) => ![CALL, undefined].includes(REASONS[reason]?.[2]) && !NOT_OURS.includes(reason);
+/** Whether it is any good to send all dead letters of this reason again. */
+export const isSendable = (reason) => ![CALL, undefined].includes(REASONS[reason]?.[2]) && !USELESS.includes(reason);
+/** Whether the provider may have the messages already. */
+export const isUncertain = (reason) => reason === "worker_lost";
 export const refusalWord = (refusal) => REFUSALS[refusal]?.[0] ?? plain(refusal);
 export const resolutionWord = (resolution) => RESOLUTIONS[resolution] ?? capital(plain(resolution));
 

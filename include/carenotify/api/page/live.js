@@ -6,6 +6,7 @@ import { Problem, get, getIfChanged } from "./api.js";
 const EVERY_MS = 5_000;
 const HIDDEN_MS = 60_000;
 const LONGEST_MS = 60_000;
+const FRESH_MS = 30_000;
 // The server counts afresh every two seconds: what somebody has just done is surely in the answer after that.
 const SETTLED_MS = 2_500;
 
@@ -98,23 +99,40 @@ export function useOverview(enabled) {
 }
 
 /**
- * What a view asks for: `{data, problem, loading, reload}`. `ask(signal)` is called when one of `inputs` changes; the
- * data of before stays until the new comes, so that nothing flickers.
+ * What a view asks for: `{data, problem, reload}`. `ask(signal)` is called when one of `inputs` changes, and then nothing
+ * of the former answer is given any more. When one of `fresh` changes, the same is asked again: the data of before stays
+ * until the new comes, so that nothing flickers.
  */
-export function useLoad(ask, inputs) {
-  const [state, setState] = useState({ data: null, problem: null, loading: true });
+export function useLoad(ask, inputs, { fresh = [] } = {}) {
+  const question = JSON.stringify(inputs);
+  const [answers, setAnswers] = useState({});
   const [round, setRound] = useState(0);
   useEffect(() => {
     const stopper = new AbortController();
-    setState((before) => ({ ...before, loading: true }));
-    settle(
-      ask(stopper.signal),
-      (data) => stopper.signal.aborted || setState({ data, problem: null, loading: false }),
-      (problem) => setState((before) => ({ ...before, problem, loading: false })),
-    );
+    const put = (news) => stopper.signal.aborted || setAnswers((before) => ({ [question]: { ...before[question], ...news } }));
+    settle(ask(stopper.signal), (data) => put({ data, problem: null }), (problem) => put({ problem }));
     return () => stopper.abort();
-  }, [...inputs, round]);
-  return { ...state, reload: useCallback(() => setRound((before) => before + 1), []) };
+  }, [question, ...fresh, round]);
+  return { data: null, problem: null, ...answers[question], reload: useCallback(() => setRound((before) => before + 1), []) };
+}
+
+/** A number that is another one when today's messages have changed, and every half minute; never while nobody looks. */
+export function useFreshness(overview) {
+  const [round, setRound] = useState(0);
+  const statuses = overview && JSON.stringify(overview.by_status);
+  const known = useRef(statuses);
+  useEffect(() => {
+    const look = () => document.hidden || setRound((before) => before + 1);
+    if (known.current !== null && known.current !== statuses) look();
+    known.current = statuses;
+    const timer = setInterval(look, FRESH_MS);
+    document.addEventListener("visibilitychange", look);
+    return () => {
+      clearInterval(timer);
+      document.removeEventListener("visibilitychange", look);
+    };
+  }, [statuses]);
+  return round;
 }
 
 /** Tell a promise's end to one of two; gives the Problem, if it was one. What was aborted is told to nobody. */

@@ -6,13 +6,15 @@
 //   import { Answer, Card, Heading, Table, Time } from "../parts.js";
 //
 //   export default function Alerts({ me, overview, argument, navigate, announce, refresh }) {
-//     const asked = useLoad((signal) => get("alerts", { cursor: argument.params.cursor }, { signal }), [argument.params.cursor]);
+//     const { cursor } = argument.params;
+//     const asked = useLoad((signal) => get("alerts", { cursor }, { signal }), [cursor], { fresh: [overview?.alerts[0]?.id] });
 //     return html`<${Heading} title="Alerts" />
 //       <${Answer} of=${asked}>${(page) => html`<${Card}>…<//>`}<//>`;
 //   }
 //
 // me: {name, scopes}; ask may(me, "dead-letters:write") before showing a button.  overview: today, or null before it came;
-// the same object while nothing changed, so it does as an input of useLoad for what should be kept fresh.
+// useLoad forgets its data when an input changes, and asks the same again when one of `fresh` does: give it what of the
+// overview tells of news, or useFreshness(overview).
 // argument: {id, params} of the address.  navigate(address("alerts", {params})): go there; links are plain <a href>.
 // announce(text, "good" | "bad" | "info"): a toast, read aloud too.  refresh(): ask for the overview at once.
 // Colours and sizes come from style.css; no inline styles (the Content-Security-Policy refuses them), never

@@ -19,11 +19,14 @@ export function PausedBanner({ me, paused, channels, onResume }) {
 
 /** The question before it is done. `act` is "pause" or "resume"; `onDone` gets the channels that are paused then. */
 export function PauseDialog({ act, paused, channels, announce, refresh, onDone, onClose }) {
-  const open = act === "pause" ? channels.filter((channel) => !paused.includes(channel)) : paused;
+  const isAll = act === "resume" && channels.every((channel) => paused.includes(channel));
+  const open = act === "pause" ? channels.filter((channel) => !paused.includes(channel)) : isAll ? [] : paused;
   const [channel, setChannel] = useState(open.length === 1 ? open[0] : "");
   const run = async () => {
-    onDone((await change("POST", act, { channel: channel || null })).paused);
-    announce(act === "pause" ? `Paused: ${what(channel)}.` : `Sending goes on: ${what(channel)}.`, "good");
+    const after = (await change("POST", act, { channel: channel || null })).paused;
+    onDone(after);
+    const isDone = (channel ? [channel] : channels).every((each) => after.includes(each) === (act === "pause"));
+    announce(nowIs(after, channels), isDone ? "good" : "bad");
     refresh();
   };
   const options = [["", "All channels"], ...open.map((each) => [each, channelWord(each)])];
@@ -31,9 +34,13 @@ export function PauseDialog({ act, paused, channels, announce, refresh, onDone, 
   return html`<${Dialog} title=${title} confirm=${confirm} tone=${tone} onConfirm=${run} onClose=${onClose}>
     <p>${act === "pause"
       ? "Within a second no message leaves any more. What is just being sent is finished. What waits past the end of the send window is not sent."
-      : "What waits is sent at once, as far as its time is not over."}</p>
+      : "What waits is sent at once, as far as its time is not over."}${isAll && " Everything is paused, so it goes on for all channels together; a single one can be paused again afterwards."}</p>
     <${Field} label="Channel" options=${options} value=${channel} onInput=${setChannel} />
   <//>`;
 }
 
-const what = (channel) => (channel ? channelInside(channel) : "all channels");
+/** How things stand by the server's word, whatever was asked of it. */
+function nowIs(paused, channels) {
+  if (channels.every((channel) => paused.includes(channel))) return "Paused: all channels.";
+  return paused.length > 0 ? `Paused: ${listed(paused)}. Sending goes on otherwise.` : "Sending goes on: all channels.";
+}

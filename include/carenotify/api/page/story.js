@@ -3,7 +3,7 @@
 import { html, useState } from "./vendor/htm-preact.js";
 import { change, get } from "./api.js";
 import { reasonMeaning, reasonTitle } from "./letters.js";
-import { useLoad } from "./live.js";
+import { useFreshness, useLoad } from "./live.js";
 import { Answer, Badge, Button, Card, Channel, Dialog, Empty, Heading, Status, Time, may } from "./parts.js";
 import { address } from "./route.js";
 import { channelInside, isCancellable, kindWord, plain, statusTone, statusWord } from "./words.js";
@@ -12,7 +12,7 @@ const INSTANT = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}/;
 
 /** `list` is the address to go back to. */
 export function Story({ me, overview, id, list, announce, refresh }) {
-  const asked = useLoad((signal) => get(`notifications/${encodeURIComponent(id)}`, {}, { signal }), [id, overview]);
+  const asked = useLoad((signal) => get(`notifications/${encodeURIComponent(id)}`, {}, { signal }), [id], { fresh: [useFreshness(overview)] });
   const [asksToCancel, setAsksToCancel] = useState(false);
   const cancel = async () => {
     await change("DELETE", `notifications/${encodeURIComponent(id)}`);

@@ -28,7 +28,7 @@ export default function Alerts({ overview, argument }) {
   const { cursor } = argument.params;
   const newest = overview?.alerts?.[0]?.id ?? null;
   const unmailed = overview?.alerts_unmailed ?? 0;
-  const page = useLoad((signal) => get("alerts", { cursor, limit: PAGE }, { signal }), [cursor, newest, unmailed]);
+  const page = useLoad((signal) => get("alerts", { cursor, limit: PAGE }, { signal }), [cursor], { fresh: [newest, unmailed] });
   return html`
     <${Heading} title="Alerts" note="Everything that staff are mailed about: failures, grouped, and states that last." />
     ${unmailed > 0 && html`<p class="notice warn">${count(unmailed, "alert")} ${unmailed === 1 ? "waits" : "wait"} to be mailed. If that stays so for minutes, the mail server, or the address that alerts go to, needs looking at.</p>`}

@@ -16,13 +16,13 @@ export default function DeadLetters({ me, overview, argument, navigate, announce
   const { resolved, reason, channel, cursor } = wanted;
   const open = overview?.dead_letters_open ?? null;
   const query = { resolved: resolved ? "true" : null, reason, channel, cursor, limit: PAGE };
-  const page = useLoad((signal) => get("dead-letters", query, { signal }), [resolved, reason, channel, cursor, open]);
-  const groups = useLoad((signal) => get("dead-letters/reasons", {}, { signal }), [open]);
+  const page = useLoad((signal) => get("dead-letters", query, { signal }), [resolved, reason, channel, cursor], { fresh: [open] });
+  const groups = useLoad((signal) => get("dead-letters/reasons", {}, { signal }), [], { fresh: [open] });
   const [act, setAct] = useState(null); // what is being confirmed
   const [outcome, setOutcome] = useState(null);
   const selection = useSelection(page.data, resolved);
 
-  const filter = (params) => navigate(address("dead-letters", { params: { ...wanted, cursor: null, ...params } }));
+  const filter = (params) => navigate(address("dead-letters", { params: { ...wanted, cursor: null, ...params } }), { replace: true });
   const done = (text) => {
     setOutcome(text);
     announce(text, "good");
@@ -52,7 +52,8 @@ export default function DeadLetters({ me, overview, argument, navigate, announce
 function useSelection(page, resolved) {
   const [ids, setIds] = useState(new Set());
   useEffect(() => {
-    const there = new Set(page?.dead_letters.map((letter) => letter.id));
+    if (page === null) return;
+    const there = new Set(page.dead_letters.map((letter) => letter.id));
     setIds((before) => new Set([...before].filter((id) => there.has(id))));
   }, [page, resolved]);
   const put = (id, isIn) => setIds((before) => {

@@ -3,7 +3,7 @@
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact.js";
 import { get } from "../api.js";
 import { reasonTitle } from "../letters.js";
-import { useLoad } from "../live.js";
+import { useFreshness, useLoad } from "../live.js";
 import { Answer, Button, Card, Channel, Field, Heading, Pager, Status, Table, Time, beginAt } from "../parts.js";
 import { address } from "../route.js";
 import { Story } from "../story.js";
@@ -24,19 +24,23 @@ export default function Messages(shared) {
 }
 
 function Search({ overview, argument: { params }, navigate }) {
+  const news = useFreshness(overview);
   const asked = useLoad(
     async (signal) => ({ ...(await get("notifications", { ...queryOf(params), limit: PAGE }, { signal })), params }),
-    [JSON.stringify(params), params.cursor ? null : overview], // the newest page is kept fresh
+    [params],
+    { fresh: [params.cursor ? null : news] }, // the newest page is kept fresh
   );
-  const shown = useRef(params.cursor);
+  const filters = address("messages", { params: filtersOf(params) });
+  const shown = useRef({ filters, cursor: params.cursor });
   useEffect(() => {
     lastList = address("messages", { params });
-    if (shown.current !== params.cursor) beginAt(document.querySelector("main h1"));
-    shown.current = params.cursor;
+    // Whoever has turned the page goes on at its top; whoever is choosing a filter stays there.
+    if (shown.current.filters === filters && shown.current.cursor !== params.cursor) beginAt(document.querySelector("main h1"));
+    shown.current = { filters, cursor: params.cursor };
   }, [JSON.stringify(params)]);
   return html`
     <${Heading} title="Messages" note="Newest first. What they say is in each message's story." />
-    <${Filters} key=${JSON.stringify(filtersOf(params))} params=${params} navigate=${navigate} />
+    <${Filters} params=${params} navigate=${navigate} />
     <${Card}>
       <${Answer} of=${asked}>${(page) => html`
         <${Found} page=${page} isSearch=${isFiltered(page.params)} />
@@ -47,8 +51,9 @@ function Search({ overview, argument: { params }, navigate }) {
 function Filters({ params, navigate }) {
   const [wanted, setWanted] = useState(filtersOf(params));
   const [id, setId] = useState("");
+  useEffect(() => setWanted(filtersOf(params)), [JSON.stringify(filtersOf(params))]);
   const set = (name) => (value) => setWanted((before) => ({ ...before, [name]: value.trim() }));
-  const choose = (name) => (value) => navigate(address("messages", { params: { ...wanted, [name]: value } }));
+  const choose = (name) => (value) => navigate(address("messages", { params: { ...wanted, [name]: value } }), { replace: true });
   const lookUp = (text) => {
     setId(text);
     if (WHOLE_ID.test(text.trim())) navigate(address("messages", { id: text.trim().toLowerCase() }));

@@ -36,17 +36,20 @@ export default function Reports({ overview, argument, navigate }) {
   const month = asked(argument.params.month, /^\d{4}-\d{2}$/) ?? day.slice(0, 7);
   const to = (params) => address("reports", { params: { ...argument.params, ...params } });
   const target = overview?.target_share ?? TARGET;
+  // Before the plan everybody ahead counts as due and untold, which says nothing of the day.
+  const isUnplanned = (each) => each.day === today && !overview?.planned_at && each.untold > 0 && isEmpty(each.by_channel);
+  const fresh = [overview !== null && overview.planned_at === null];
   return html`
     <${Heading} title="Reports" note="Of the reminders, counted by patients and days: whoever has two appointments on a day counts once.">
       <${Button} onClick=${() => window.print()}>Print<//>
     <//>
-    <${Day} day=${day} today=${today} target=${target} to=${to} navigate=${navigate} />
-    <${Month} month=${month} today=${today} target=${target} to=${to} navigate=${navigate} />
+    <${Day} ...${{ day, today, target, to, navigate, isUnplanned, fresh }} />
+    <${Month} ...${{ month, today, target, to, navigate, isUnplanned, fresh }} />
     <${Coverage} />`;
 }
 
-function Day({ day, today, target, to, navigate }) {
-  const report = useLoad((signal) => get("reports/delivery", { date: day }, { signal }), [day]);
+function Day({ day, today, target, to, navigate, isUnplanned, fresh }) {
+  const report = useLoad((signal) => get("reports/delivery", { date: day }, { signal }), [day], { fresh });
   const step = (days) => to({ date: daysAfter(day, days) });
   return html`<${Card} title=${showDay(day)} note=${day === today ? "today, as far as it has come" : null}>
     <div class="pick">
@@ -55,12 +58,15 @@ function Day({ day, today, target, to, navigate }) {
       ${day < today && html`<a class="button plain" href=${step(1)}>Day after →</a>`}
       <${Csv} path="reports/delivery.csv" query=${{ date: day }} of=${`the report of ${day}`} />
     </div>
-    <${Answer} of=${report}>${(data) => html`<${DayReport} data=${data} target=${target} />`}<//>
+    <${Answer} of=${report}>${(data) => html`<${DayReport} data=${data} target=${target} isUnplanned=${isUnplanned(data)} />`}<//>
   <//>`;
 }
 
-function DayReport({ data, target }) {
-  if (data.notifications === 0 && data.patient_days_due === 0 && Object.keys(data.skipped).length === 0) {
+function DayReport({ data, target, isUnplanned }) {
+  if (isUnplanned) {
+    return html`<${Empty} title="This day is not planned yet">${count(data.patient_days_due, "patient")} with an appointment ahead; who is told, and who is not for a reason, is known after the plan.<//>`;
+  }
+  if (data.notifications === 0 && data.patient_days_due === 0 && isEmpty(data.skipped)) {
     return html`<${Empty} title="No reminders on this day">Nothing was planned, or it is longer ago than records are kept.<//>`;
   }
   const channels = Object.keys(data.by_channel).sort();
@@ -102,8 +108,8 @@ const Counts = ({ caption, title, of, word, unit, empty }) => {
   return html`<${Table} caption=${caption} rows=${rows} rowKey=${([name]) => name} columns=${columns} empty=${empty} />`;
 };
 
-function Month({ month, today, target, to, navigate }) {
-  const report = useLoad((signal) => get("reports/monthly", { month }, { signal }), [month]);
+function Month({ month, today, target, to, navigate, isUnplanned, fresh }) {
+  const report = useLoad((signal) => get("reports/monthly", { month }, { signal }), [month], { fresh });
   const next = monthAfter(month, 1);
   return html`<${Card} title=${monthName(month)}>
     <div class="pick">
@@ -113,12 +119,15 @@ function Month({ month, today, target, to, navigate }) {
       ${next <= today.slice(0, 7) && html`<a class="button plain" href=${to({ month: next })}>Month after →</a>`}
       <${Csv} path="reports/monthly.csv" query=${{ month }} of=${monthName(month)} />
     </div>
-    <${Answer} of=${report}>${(data) => html`<${MonthReport} data=${data} target=${target} to=${to} month=${month} />`}<//>
+    <${Answer} of=${report}>${(data) => html`<${MonthReport} ...${{ data, target, to, month, isUnplanned }} />`}<//>
   <//>`;
 }
 
-function MonthReport({ data, target, to, month }) {
-  const told = data.days.filter((each) => each.patient_days_due > 0);
+function MonthReport({ data, target, to, month, isUnplanned }) {
+  const told = data.days.filter((each) => each.patient_days_due > 0 && !isUnplanned(each));
+  const unplanned = data.days.find(isUnplanned);
+  const aside = unplanned && html`<p class="note">${showDay(unplanned.day)} is not planned yet, and left out here: ${count(unplanned.patient_days_due, "patient")} with an appointment ahead.</p>`;
+  if (told.length === 0 && aside) return aside;
   if (told.length === 0) return html`<${Empty} title="No reminders in this month">Nothing was planned, or it is longer ago than records are kept.<//>`;
   const channels = Object.keys(data.by_channel).sort();
   const columns = [
@@ -130,9 +139,15 @@ function MonthReport({ data, target, to, month }) {
     { title: "Untold", number: true, lesser: true, cell: (each) => whole(each.untold) },
     { title: "Failures", lesser: true, cell: ({ failures }) => failuresIn(failures) },
   ];
-  return html`<${Figures} data=${data} target=${target} />
+  return html`${aside}<${Figures} data=${unplanned ? without(unplanned, data) : data} target=${target} />
     <${MonthChart} days=${told} month=${month} target=${target} />
     <div class="compact"><${Table} caption=${`Each day of ${monthName(month)} with reminders`} columns=${columns} rows=${told} rowKey=${({ day }) => day} /></div>`;
+}
+
+/** A month's sums without one of its days. */
+function without(day, { patient_days_due, patient_days_reached, untold }) {
+  const [due, reached] = [patient_days_due - day.patient_days_due, patient_days_reached - day.patient_days_reached];
+  return { patient_days_due: due, patient_days_reached: reached, reached_share: due > 0 ? reached / due : null, untold: untold - day.untold };
 }
 
 const Share = ({ of, target }) => (of === null ? "–" : html`<${Badge} tone=${of >= target ? "good" : "warn"}>${share(of)}<//>`);
@@ -176,5 +191,6 @@ function monthAfter(month, months) {
 }
 
 const asked = (text, shape) => (shape.test(text ?? "") && !Number.isNaN(Date.parse(text)) ? text : null);
+const isEmpty = (counts) => Object.keys(counts ?? {}).length === 0;
 const shareOf = (part, all) => (all > 0 ? share(part / all) : "–");
 const monthName = (month) => new Intl.DateTimeFormat("en-GB", { month: "long", year: "numeric", timeZone: "UTC" }).format(new Date(`${month}-15T12:00:00Z`));

@@ -2,7 +2,7 @@
 
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact.js";
 import { WindowChart } from "../chart.js";
-import { FATES, Figures, Statuses, totalsOf } from "../figures.js";
+import { FATES, Figures, Statuses, totalsOf, withoutPlan } from "../figures.js";
 import { LatestAlerts } from "../latest_alerts.js";
 import { Badge, Button, Card, Empty, Heading, Table, Time, may } from "../parts.js";
 import { PauseDialog, PausedBanner } from "../pausing.js";
@@ -32,10 +32,12 @@ export default function Today({ me, overview, announce, refresh }) {
     ${asked && html`<${PauseDialog} act=${asked} ...${{ paused, channels, announce, refresh }} onDone=${(now) => setDone({ overview, paused: now })} onClose=${() => setAsked(null)} />`}`;
 }
 
+/** Before the plan everybody ahead counts as due, so that due alone says nothing. */
 const hasBegun = (overview) =>
-  overview.patient_days_due > 0 || FATES.some((fate) => totalsOf(overview)[fate] > 0);
+  (overview.planned_at !== null && overview.patient_days_due > 0) || FATES.some((fate) => totalsOf(overview)[fate] > 0);
 
 const Day = ({ overview, now }) => html`
+  ${withoutPlan(overview, now)?.isLate && html`<p class="notice warn"><strong>No plan has been made today.</strong> ${whatToLookAt(overview)}</p>`}
   <${Figures} overview=${overview} now=${now} />
   <${Statuses} overview=${overview} />
   <div class="grid">
@@ -53,8 +55,11 @@ function NotYet({ overview, now }) {
   if (now < Date.parse(overview.window.opens_at)) {
     return html`<${Card}><${Empty} title="Nothing to send yet">The day's reminders are planned when the send window opens at ${opens}. Changes of appointments are told at any time, and show up here at once.<//><//>`;
   }
-  return html`<${Card}><${Empty} title="No plan has been made today">The send window opened at ${opens}, and no reminders are planned. Look whether the DAG send_reminders runs in Airflow, and whether appointments have been loaded.<//><//>`;
+  return html`<${Card}><${Empty} title="No plan has been made today">${whatToLookAt(overview)}<//><//>`;
 }
+
+const whatToLookAt = ({ window: { opens_at: opens } }) =>
+  `The send window opened at ${show(opens, "time")}, and no reminders are planned. Look whether the DAG send_reminders runs in Airflow, and whether appointments have been loaded.`;
 
 const Channels = ({ overview }) => html`<${Card} title="Channels">
   ${Object.entries(overview.by_channel).map(([channel, figures]) => html`<${ChannelBar} key=${channel} ...${{ channel, figures }} isPaused=${overview.paused.includes(channel)} />`)}
