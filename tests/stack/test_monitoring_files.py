@@ -190,6 +190,22 @@ def test_grafana_is_given_the_dashboards_and_the_prometheus_that_they_ask() -> N
     assert source["url"] == "http://prometheus:9090"
 
 
+def grafana_starts(password: str) -> subprocess.CompletedProcess[str]:
+    """Its entrypoint, as Compose hands it on, where something else stands in for Grafana."""
+    shell, option, script = COMPOSE["services"]["grafana"]["entrypoint"]
+    script = script.replace("$$", "$").replace("/run.sh", "echo started")
+    given = {"GF_SECURITY_ADMIN_PASSWORD": password, "PATH": "/usr/bin:/bin"}
+    return subprocess.run([shell, option, script], env=given, capture_output=True, text=True, check=False)
+
+
+def test_grafana_does_not_start_without_a_password_and_says_how_to_make_one() -> None:
+    assert COMPOSE["services"]["grafana"]["environment"]["GF_SECURITY_ADMIN_PASSWORD"] == "${GRAFANA_PASSWORD:-}"
+    refused = grafana_starts("")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("GRAFANA_PASSWORD is not set in .env")
+    assert (grafana_starts("a-secret").returncode, grafana_starts("a-secret").stdout) == (0, "started\n")
+
+
 def test_the_targets_are_services_of_docker_compose() -> None:
     for file in (PROMETHEUS / "targets").glob("*.yml"):
         for target in yaml.safe_load(file.read_text()):

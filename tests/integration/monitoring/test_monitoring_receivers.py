@@ -185,6 +185,18 @@ def test_a_warning_wakes_nobody(alertmanager: str, mail_server: MailServer, desk
     assert mail_server.about("AlertsAlive") == []
 
 
+def test_one_lost_node_hides_nothing_else(alertmanager: str, mail_server: MailServer) -> None:
+    post(alertmanager, ["BrokerDown", "DatabaseUnmeasured"])
+    wait_for(lambda: bool(mail_server.about("BrokerDown") and mail_server.about("DatabaseUnmeasured")))
+    post(alertmanager, ["SendingStalled", "QueueNotServed", "UrgentStalled"])
+    for name in ("SendingStalled", "QueueNotServed", "UrgentStalled"):
+        wait_for(lambda name=name: mail_server.about(name) != [])
+    post(alertmanager, ["SendingStalled", "QueueNotServed", "UrgentStalled"], over=True)
+    for name in ("SendingStalled", "QueueNotServed", "UrgentStalled"):
+        wait_for(lambda name=name: len(mail_server.about(name)) == 2)
+    mail_server.mails.clear()
+
+
 def test_what_follows_from_another_alert_is_not_told(alertmanager: str, mail_server: MailServer) -> None:
     post(alertmanager, ["DatabaseDown"])
     wait_for(lambda: mail_server.about("DatabaseDown") != [])
