@@ -18,8 +18,6 @@ from carenotify.domain.alert_mail import AlertMail
 from carenotify.domain.clock import Clock
 from carenotify.errors import AlertNotSentError, CarenotifyError
 
-_AUTOMATIC = {"Auto-Submitted": "auto-generated"}  # RFC 3834: no holiday notices, please
-
 
 def notify(settings: Settings, *, message_id: str, subject: str, html: str, named: dict[str, str]) -> None:
     """Mail CARENOTIFY_ALERT_TO by Airflow's notifier; subject and html are Jinja templates of what is named.
@@ -37,21 +35,21 @@ def _notifier(settings: Settings, *, message_id: str, subject: str, html: str) -
         "to": list(settings.alert_to),
         "subject": subject,
         "html_content": html,
-        "custom_headers": {"Message-ID": message_id, **_AUTOMATIC},
+        "custom_headers": _headers(message_id),
     }
     if _by_ses(settings):
-        from airflow.providers.amazon.aws.notifications.ses import SesNotifier
+        from bounded_ses import BoundedSesNotifier
 
-        return SesNotifier(mail_from=Sender.parse(settings.required("email_from")).header, **mail)
-    from airflow.providers.smtp.notifications.smtp import SmtpNotifier
+        return BoundedSesNotifier(mail_from=Sender.parse(settings.required("email_from")).header, **mail)
+    from bounded_smtp import BoundedSmtpNotifier
 
-    return SmtpNotifier(from_email=_sender_or_the_connections(settings), **mail)
+    return BoundedSmtpNotifier(from_email=_sender_or_the_connections(settings), **mail)
 
 
 def alert_sender(settings: Settings, clock: Clock) -> Callable[[AlertMail], None]:
     """What hands an alert mail over to CARENOTIFY_ALERT_TO, and raises AlertNotSentError when nobody took it.
 
-    SES puts a Message-ID of its own in the place of ours.
+    SES puts a Message-ID of its own in the place of ours, which stands in X-Carenotify-Alert-Id too.
     """
     hand_over = _hand_over_to_ses if _by_ses(settings) else _hand_over_to_smtp
 
@@ -89,6 +87,14 @@ def _sender_or_the_connections(settings: Settings) -> str | None:
     return Sender.parse(settings.email_from).header if settings.email_from else None
 
 
+def _headers(message_id: str) -> dict[str, str]:
+    return {
+        "Message-ID": message_id,
+        "X-Carenotify-Alert-Id": message_id.strip("<>"),
+        "Auto-Submitted": "auto-generated",  # RFC 3834: no holiday notices, please
+    }
+
+
 def _composed(mail: AlertMail, settings: Settings, clock: Clock) -> EmailMessage:
     message = EmailMessage()
     if sender := _sender_or_the_connections(settings):
@@ -96,8 +102,7 @@ def _composed(mail: AlertMail, settings: Settings, clock: Clock) -> EmailMessage
     message["To"] = ", ".join(settings.alert_to)
     message["Subject"] = mail.subject
     message["Date"] = format_datetime(clock())
-    message["Message-ID"] = mail.message_id
-    for name, value in _AUTOMATIC.items():
+    for name, value in _headers(mail.message_id).items():
         message[name] = value
     message.set_content(mail.text)
     message.add_alternative(mail.html, subtype="html")
@@ -105,9 +110,9 @@ def _composed(mail: AlertMail, settings: Settings, clock: Clock) -> EmailMessage
 
 
 def _hand_over_to_smtp(message: EmailMessage) -> None:
-    from airflow.providers.smtp.hooks.smtp import SmtpHook
+    from bounded_smtp import BoundedSmtpHook
 
-    with SmtpHook() as hook:
+    with BoundedSmtpHook() as hook:
         if "From" not in message:
             message["From"] = hook.from_email
         # The hook's own method sends no text beside the HTML.
@@ -115,6 +120,6 @@ def _hand_over_to_smtp(message: EmailMessage) -> None:
 
 
 def _hand_over_to_ses(message: EmailMessage) -> None:
-    from airflow.providers.amazon.aws.hooks.ses import SesHook
+    from bounded_ses import BoundedSesHook
 
-    SesHook().get_conn().send_raw_email(RawMessage={"Data": message.as_bytes()})
+    BoundedSesHook().get_conn().send_raw_email(RawMessage={"Data": message.as_bytes()})

@@ -9,12 +9,13 @@ from abc import abstractmethod
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
-from uuid import UUID, uuid4
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 from airflow.sdk import BaseNotifier, DeadlineAlert, DeadlineReference, SyncCallback
 
 from airflow_mail import notify
 from carenotify.app import App
+from carenotify.domain.alert import AlertKind
 from carenotify.domain.alert_mail import message_id_of
 from carenotify.errors import AlertNotSentError, DatabaseUnavailableError, StorageError
 from carenotify.journeys.note_failure import note_deadline_missed, note_mailed, note_run_failed, note_unmailed
@@ -25,6 +26,10 @@ from day_of_run import opened_app
 _PATIENCE_SECONDS = 2
 _RUN = "{{ address }}/dags/{{ dag_id }}/runs/{{ run_id | urlencode }}"
 _WHERE = f'<a href="{_RUN}">{_RUN}</a>'
+
+
+def _more(kind: AlertKind) -> str:
+    return f"<p>In the handbook: docs/operations.md{kind.anchor}</p>\n"
 
 
 def told_of_trouble(*, what_to_do: str, done_within: timedelta) -> dict[str, Any]:
@@ -42,6 +47,7 @@ def told_of_trouble(*, what_to_do: str, done_within: timedelta) -> dict[str, Any
 class _RunNotifier(BaseNotifier):
     """Notes what happened to a run as an alert, and mails it at once: without our database all the same."""
 
+    kind: ClassVar[AlertKind]
     subject: ClassVar[str]
     body: ClassVar[str]
     note: ClassVar[Callable[[Database, str, str, str, datetime], UUID | None]]
@@ -61,7 +67,7 @@ class _RunNotifier(BaseNotifier):
             except StorageError as error:
                 self.log.warning("The mail goes out without an alert on the page: %s", error)
                 if app.settings.alert_to:
-                    self._mail(app, uuid4(), *run)
+                    self._mail(app, self._id_without_a_database(*run), *run)
                 return
             if mail_id is not None:
                 self._mail_what_is_noted(app, mail_id, *run)
@@ -69,6 +75,10 @@ class _RunNotifier(BaseNotifier):
     @abstractmethod
     def run_to_tell_of(self, context: Any) -> tuple[str, str] | None:
         """The DAG's name and the run's id; None when there is nothing to tell."""
+
+    def _id_without_a_database(self, dag_id: str, run_id: str) -> UUID:
+        """The same whoever mails it: a scheduler may call twice."""
+        return uuid5(NAMESPACE_URL, f"{self.kind}:{dag_id}:{run_id}")
 
     def _noted(self, app: App, dag_id: str, run_id: str) -> UUID | None:
         if not app.database.answers(timeout_seconds=_PATIENCE_SECONDS):
@@ -97,6 +107,7 @@ class _RunNotifier(BaseNotifier):
 class RunFailed(_RunNotifier):
     """For `on_failure_callback`: one mail a run, however many of its tasks failed."""
 
+    kind = AlertKind.TASK_FAILED
     # Names only what every such context has and is true: a manual run has no logical date, the task instance that
     # comes along is the run's last one, which need not be the one that failed, and an exception's text may hold data.
     subject = "carenotify: {{ dag_id }} failed"
@@ -105,7 +116,7 @@ class RunFailed(_RunNotifier):
 <p>What to do: {{{{ what_to_do | e }}}}</p>
 <p>Which task failed, and why, stands here: {_WHERE}. After mending the cause, clear the failed tasks there: they can \
 be run again without harm.</p>
-"""
+{_more(kind)}"""
     note = staticmethod(note_run_failed)
 
     def run_to_tell_of(self, context: Any) -> tuple[str, str]:
@@ -116,12 +127,13 @@ be run again without harm.</p>
 class DeadlineMissed(_RunNotifier):
     """For a `DeadlineAlert`'s callback, which knows the run as Airflow's REST API shows it."""
 
+    kind = AlertKind.DEADLINE_MISSED
     subject = "carenotify: {{ dag_id }} takes too long"
     body = f"""\
 <p>The run <b>{{{{ run_id | e }}}}</b> of <b>{{{{ dag_id }}}}</b> was not done in its time. Nobody has stopped it.</p>
 <p>What to do: see which task it is in, and whether that goes on or waits: {_WHERE}. You are told when it \
 fails. Then: {{{{ what_to_do | e }}}}</p>
-"""
+{_more(kind)}"""
     note = staticmethod(note_deadline_missed)
 
     def run_to_tell_of(self, context: Any) -> tuple[str, str] | None:

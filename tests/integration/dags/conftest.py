@@ -38,14 +38,14 @@ class Mailbox:
     def __init__(self) -> None:
         self.mails: list[EmailMessage] = []
         self.recipients: list[list[str]] = []
-        self.refuses = False
+        self.refuses: bool | str = False  # all recipients, or one
         self.breaks_off = False
         self._server: _OnAnyPort | None = None
 
     async def handle_RCPT(  # noqa: N802
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
-        if self.refuses:
+        if self.refuses in (True, address):
             return f"550 5.1.1 <{address}>: no such mailbox"
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 OK"

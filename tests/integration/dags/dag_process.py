@@ -91,6 +91,21 @@ def be_late(dag_id: str, conf: dict[str, Any]) -> dict[str, Any]:
     return {"done": done, "problem": problem}
 
 
+def bounds(_dag_id: str, _conf: dict[str, Any]) -> dict[str, Any]:
+    """How long the ways to mail wait, with the connections that there are."""
+    from bounded_ses import BoundedSesHook
+    from bounded_smtp import BoundedSmtpHook
+
+    smtp = BoundedSmtpHook()
+    smtp.smtp_connection = smtp.get_connection(smtp.smtp_conn_id)
+    ses = BoundedSesHook().get_conn().meta.config
+    return {
+        "smtp": [smtp.timeout, smtp.smtp_retry_limit],
+        "ses": [ses.connect_timeout, ses.read_timeout, ses.retries["total_max_attempts"]],
+        "ses proxies": ses.proxies,
+    }
+
+
 async def _ask_once() -> None:
     """Let Airflow build what a task asks for its variables and states, all of its versions: four seconds, once."""
     async with httpx.AsyncClient(transport=in_process_api_server().atransport, base_url="http://in-process") as client:
@@ -102,7 +117,7 @@ def _die_with_the_parent() -> None:
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
-VERBS = {one.__name__: one for one in (play, play_without_retries, fail, be_late)}
+VERBS = {one.__name__: one for one in (play, play_without_retries, fail, be_late, bounds)}
 
 
 def _in_a_fork(request: dict[str, Any]) -> int:

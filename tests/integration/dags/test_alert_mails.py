@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
 
+from stack import airflow
 from tests.integration.dags.conftest import Mailbox, PlayDag, query
 
 RUN = "scheduled__2026-11-24T08:00:00+00:00"
@@ -46,6 +48,7 @@ def test_a_run_that_failed_is_mailed_at_once_and_once(
     assert mail["Auto-Submitted"] == "auto-generated"
     assert f'<a href="{LINK}">' in mailbox.html()
     assert "What to do: Nothing is half done" in mailbox.html()
+    assert "docs/operations.md#task_failed" in mailbox.html()
     assert noted(settings) == [("task_failed", f"{DAG} {RUN}", True, True)]
     ((mail_id,),) = query(settings["CARENOTIFY_DATABASE_URL"], "SELECT mail_id FROM alerts")
     assert mail["Message-ID"] == f"<carenotify-{mail_id}@hospital.example>"
@@ -61,6 +64,7 @@ def test_a_run_that_takes_too_long_is_mailed_by_what_the_executor_calls(
     (mail,) = mailbox.mails
     assert mail["Subject"] == "carenotify: replay_dead_letters takes too long"
     assert f'<a href="{LINK}">' in mailbox.html()
+    assert "docs/operations.md#deadline_missed" in mailbox.html()
     assert noted(settings) == [("deadline_missed", f"{DAG} {RUN}", True, True)]
 
 
@@ -79,12 +83,15 @@ def test_nobody_is_told_that_a_run_is_late_when(
     assert noted(settings) == []
 
 
-def test_without_our_database_the_mail_goes_out_all_the_same(
+def test_without_our_database_the_mail_goes_out_all_the_same_and_is_one_for_both_calls(
     dag_process: PlayDag, settings: dict[str, str], mailbox: Mailbox
 ) -> None:
     away = settings | {"CARENOTIFY_DATABASE_URL": "postgresql://someone:hush-hush@127.0.0.1:9/none"}
-    assert "hush-hush" not in dag_process("fail", DAG, {"run_id": RUN}, away)["log"]
-    assert [mail["Subject"] for mail in mailbox.mails] == ["carenotify: replay_dead_letters failed"]
+    for _ in range(2):  # as a scheduler may call
+        assert "hush-hush" not in dag_process("fail", DAG, {"run_id": RUN}, away)["log"]
+    failed, again = mailbox.mails
+    assert failed["Subject"] == "carenotify: replay_dead_letters failed"
+    assert failed["Message-ID"] == again["Message-ID"]
 
 
 def test_with_nobody_to_mail_it_stands_on_the_page(
@@ -103,6 +110,57 @@ def test_what_the_mail_server_refused_waits_and_its_answer_is_not_logged(
     assert "no mail server took the mail (SMTPRecipientsRefused)" in log
     assert "@hospital.example" not in log
     assert noted(settings) == [("task_failed", f"{DAG} {RUN}", False, False)]
+
+
+def test_a_receiver_whom_the_server_refuses_is_counted_in_the_log_and_keeps_it_from_nobody(
+    dag_process: PlayDag, settings: dict[str, str], mailbox: Mailbox
+) -> None:
+    mailbox.refuses = "nights@hospital.example"
+    logs = [dag_process("fail", DAG, {"run_id": RUN}, settings)["log"]]
+    query(settings["CARENOTIFY_DATABASE_URL"], "UPDATE alerts SET mailed_at = NULL, mail_until = now() RETURNING 1")
+    logs.append(dag_process("play", "watch_delivery", {}, settings)["log"])
+    assert mailbox.recipients == [["operations@hospital.example"]] * 2
+    for log in logs:
+        assert "1 receivers of alerts got no mail: 550" in log
+        assert "nights@" not in log
+
+
+def test_a_silent_mail_server_makes_the_task_fail_long_before_it_is_cut_off(
+    dag_process: PlayDag, settings: dict[str, str]
+) -> None:
+    dag_process("fail", DAG, {"run_id": RUN}, settings | {"CARENOTIFY_ALERT_TO": ""})
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        extra = {"disable_ssl": True, "disable_tls": True, "timeout": 1, "retry_limit": 100}
+        port = silent.getsockname()[1]
+        there = {"AIRFLOW_CONN_SMTP_DEFAULT": airflow.connection("smtp", host="127.0.0.1", port=port, extra=extra)}
+        played = dag_process("play_without_retries", "watch_delivery", {}, settings | there)
+    assert played["tasks"]["mail"] == ["failed"]
+    assert noted(settings) == [("task_failed", f"{DAG} {RUN}", False, False)]
+
+
+@pytest.mark.parametrize(
+    ("smtp", "aws", "waits"),
+    [
+        ({}, {}, [15, 1]),
+        ({"timeout": 90, "retry_limit": 9}, {"read_timeout": 90}, [15, 1]),
+        ({"timeout": 5}, {}, [5, 1]),
+    ],
+    ids=["nothing named", "too much named", "less named"],
+)
+def test_no_way_to_mail_waits_longer_than_a_task_has_time(
+    dag_process: PlayDag, settings: dict[str, str], smtp: dict[str, Any], aws: dict[str, Any], waits: list[int]
+) -> None:
+    ways = {
+        "AIRFLOW_CONN_SMTP_DEFAULT": airflow.connection("smtp", host="mail.example", extra=smtp),
+        "AIRFLOW_CONN_AWS_DEFAULT": airflow.connection(
+            "aws",
+            extra={"region_name": "eu-central-1", "config_kwargs": {"proxies": {"https": "proxy.example"}, **aws}},
+        ),
+    }
+    answer = dag_process("bounds", "", {}, settings | ways)
+    assert answer["smtp"] == waits
+    assert answer["ses"] == [15, 15, 2]
+    assert answer["ses proxies"] == {"https": "proxy.example"}  # the rest of the connection stands
 
 
 def test_a_mail_that_was_perhaps_taken_keeps_its_message_id(

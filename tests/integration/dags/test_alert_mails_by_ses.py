@@ -72,3 +72,5 @@ def test_ses_mails_failed_runs_at_once_and_what_was_held_up_with_the_rest(
         settings["CARENOTIFY_DATABASE_URL"], "SELECT mail_id FROM alerts WHERE mailed_at IS NOT NULL ORDER BY 1"
     )
     assert {at_once["Message-ID"], later["Message-ID"]} == {f"<carenotify-{one}@hospital.example>" for (one,) in ids}
+    for mail in (at_once, later):  # SES puts a Message-ID of its own in the place of ours
+        assert mail["X-Carenotify-Alert-Id"].strip() == mail["Message-ID"].strip("<>")
