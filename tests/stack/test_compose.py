@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import yaml
 
 from carenotify.config import PREFIX, Settings
 from stack import airflow, settings
+from stack.checkout import Checkout
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docker-compose.yml").read_text()
@@ -59,6 +61,22 @@ def test_every_setting_can_be_set(service: str) -> None:
 @pytest.mark.parametrize("file", ["example.env", "demo.env"])
 def test_an_example_with_new_secrets_names_every_variable_that_is_required(file: str) -> None:
     assert environment(file).keys() | made_secrets() >= REQUIRED
+
+
+@pytest.mark.parametrize("service", airflow.PROCESSES)
+def test_airflow_can_be_given_a_connection_to_mail_by_and_is_asked_for_none_that_it_does_not_need(service: str) -> None:
+    mail = {"AIRFLOW_CONN_SMTP_DEFAULT", "AIRFLOW_CONN_AWS_DEFAULT"}
+    given = SERVICES[service]["environment"]
+    assert {name: given[name] for name in mail} == dict.fromkeys(mail)  # what is not set stays unset
+    assert not mail & REQUIRED
+
+
+def test_dag_files_are_read_as_seldom_as_by_the_native_stack() -> None:
+    name = "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL"
+    native = airflow.settings(
+        Checkout(ROOT), port=1, database_url="postgresql://x", timezone="UTC", credentials=defaultdict(str)
+    )
+    assert SERVICES["dag-processor"]["environment"][name] == native[name] == "60"
 
 
 def test_no_secret_is_in_the_files_that_are_committed() -> None:
