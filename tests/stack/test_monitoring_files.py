@@ -190,6 +190,16 @@ def test_grafana_is_given_the_dashboards_and_the_prometheus_that_they_ask() -> N
     assert source["url"] == "http://prometheus:9090"
 
 
+def test_the_secrets_that_are_given_away_are_named_and_not_the_folder_with_what_git_knows_of_it() -> None:
+    text = (ROOT / "docs" / "monitoring.md").read_text()
+    given = [
+        line.split("#")[0].split()[3:] for line in text.splitlines() if line.startswith(("sudo chown", "sudo chmod"))
+    ]
+    read = "".join((PROMETHEUS / name).read_text() for name in ("prometheus.yml", "alertmanager.yml"))
+    secrets = set(re.findall(r"_file: \S*secrets/(\w+)", read))
+    assert [set(files) for files in given] == [secrets, secrets]
+
+
 def grafana_starts(password: str) -> subprocess.CompletedProcess[str]:
     """Its entrypoint, as Compose hands it on, where something else stands in for Grafana."""
     shell, option, script = COMPOSE["services"]["grafana"]["entrypoint"]

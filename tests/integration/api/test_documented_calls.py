@@ -54,6 +54,14 @@ def served(database_url: str) -> Iterator[dict[str, str]]:
     app.close()
 
 
+def test_each_route_stands_in_the_table_once() -> None:
+    text = (ROOT / "docs" / "api.md").read_text()
+    rows = re.findall(r"^\| (`(?:GET|POST|PUT|DELETE) .*?) \| ", text, re.MULTILINE)
+    routes = [route for row in rows for route in re.findall(r"`((?:GET|POST|PUT|DELETE) [^`?]+)", row)]
+    assert "POST /dead-letters/discard" in routes
+    assert sorted(routes) == sorted(set(routes))
+
+
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl here")
 @pytest.mark.parametrize("block", CALLS)
 def test_a_documented_call_is_answered_with_success(block: str, served: dict[str, str], tmp_path: Path) -> None:
