@@ -179,7 +179,7 @@ class Settings(BaseModel):
 
     # alerts
     alert_to: Annotated[tuple[str, ...], BeforeValidator(_words)] = ()
-    alert_plan_grace_minutes: Annotated[float, Field(gt=0, le=720)] = 15.0
+    alert_plan_grace_minutes: Annotated[float, Field(ge=0, le=720)] = 15.0
     alert_ingest_silence_hours: Annotated[float, Field(gt=0, le=168)] = 3.0
     alert_watch_silence_minutes: Annotated[float, Field(gt=0, le=1_440)] = 15.0
 

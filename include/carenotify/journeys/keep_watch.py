@@ -140,6 +140,8 @@ class Watchdog:
         return bool(found[AlertKind.WATCHER_SILENT].all), late
 
     def _unplanned(self, transaction: Transaction, now: datetime) -> States:
+        if not self.settings.alert_plan_grace_minutes:  # this hospital plans nothing
+            return States([], [])
         last = reminder_plans.last_planned_day(transaction)
         today = local_day(now, self.settings.timezone)
         new = [

@@ -18,6 +18,9 @@ from carenotify.storage.database import Database
 
 # Longer than any mail server takes to answer; what was not marked by then is sent again.
 _LEASE = timedelta(minutes=3)
+# Once somebody is to be mailed, of what was raised before only that is still news. Not sooner: what one process is not
+# set up for, another may be.
+_NEWS_FOR = timedelta(days=1)
 
 Send = Callable[[AlertMail], object]
 
@@ -34,11 +37,13 @@ class AlertMailer:
         """Mail what waits (of these kinds; None: all) and return how many alerts were told. Nothing waits: no mail.
 
         A mail that was begun and perhaps sent, by whoever ended in between, is sent again first, with the same
-        Message-ID and the same alerts. Without CARENOTIFY_ALERT_TO nothing is mailed.
+        Message-ID and the same alerts. Without CARENOTIFY_ALERT_TO nothing is
+        mailed, and what has waited for a day never will be.
 
         Raises AlertNotSentError when no mail server takes it, and StorageError; it is mailed the next time then.
         """
         if not self.settings.alert_to:
+            self._leave_old()
             return 0
         total = 0
         while (leased := self._lease(kinds)) is not None:
@@ -46,6 +51,11 @@ class AlertMailer:
             with self.database.transaction() as transaction:
                 total += alerts.mark_mailed(transaction, leased.mail_id, now=self.clock())
         return total
+
+    def _leave_old(self) -> None:
+        now = self.clock()
+        with self.database.transaction() as transaction:
+            alerts.leave_unmailed(transaction, raised_by=now - _NEWS_FOR, now=now)
 
     def _lease(self, kinds: Collection[AlertKind] | None) -> LeasedMail | None:
         now = self.clock()

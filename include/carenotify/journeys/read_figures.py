@@ -7,12 +7,13 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
+from dataclasses import replace
 from datetime import timedelta
 from typing import Generic, TypeVar
 
 from carenotify.config import Settings
 from carenotify.domain.clock import Clock
-from carenotify.domain.figures import DeliveryFigures, PatientDays, Reading, Today
+from carenotify.domain.figures import DeliveryFigures, PatientDays, Reading, Today, Waiting
 from carenotify.domain.window import day_bounds, local_day
 from carenotify.errors import StorageError
 from carenotify.journeys.report_delivery import reported_day
@@ -71,9 +72,11 @@ class FigureReader:
         day = local_day(now, timezone)
         today = Today(day, *day_bounds(day, timezone), *self._settings.send_window.bounds(day, timezone))
         providers = [*self._settings.email_providers, *self._settings.sms_providers]
-        return self._in_time(
+        figures = self._in_time(
             _PATIENCE_SECONDS, lambda transaction: stored.read(transaction, today, now=now, providers=providers)
         )
+        # Where nobody is to be mailed, nothing waits for it.
+        return figures if self._settings.alert_to else replace(figures, unmailed=Waiting(0, 0.0))
 
     def _read_patient_days(self) -> PatientDays:
         reported = reported_day(local_day(self._clock(), self._settings.timezone), self._settings)

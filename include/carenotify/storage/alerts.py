@@ -22,6 +22,10 @@ _MAIL_LOCK = 0x616C6572
 # So many rows in one mail at most; its groups are far fewer.
 _MOST = 10_000
 
+# The mail that nobody sends, for what was raised while there was nobody to mail.
+NOBODYS = UUID(int=0)
+WAITING = f"mailed_at IS NULL AND mail_id IS DISTINCT FROM '{NOBODYS}'"
+
 _COLUMNS = "id, kind, subject, channel, count, details, raised_at, resolved_at, mailed_at"
 
 _RAISE = """
@@ -42,16 +46,17 @@ ON CONFLICT (dedup_key) DO NOTHING
 """
 
 # Staff who know of what is over are told that it is. What is in a mail that is under way stays as that mail says.
-_RESOLVE = """
+_RESOLVE = f"""
 WITH over AS (
     SELECT id FROM alerts
     WHERE kind = %(kind)s AND dedup_key IS NOT NULL AND resolved_at IS NULL AND dedup_key <> ALL(%(except_keys)s)
-      AND (mail_id IS NULL OR mailed_at IS NOT NULL)
+      AND (mail_id IS NULL OR mail_id = '{NOBODYS}' OR mailed_at IS NOT NULL)
     ORDER BY id
     FOR UPDATE
 )
 UPDATE alerts
-SET resolved_at = %(now)s, mail_id = NULL, mail_until = NULL, mailed_at = NULL,
+SET resolved_at = %(now)s, mail_id = CASE mail_id WHEN '{NOBODYS}' THEN mail_id END, mail_until = NULL,
+    mailed_at = NULL,
     dedup_key = CASE WHEN NOT %(recurring)s THEN dedup_key END
 WHERE id = ANY(ARRAY(SELECT id FROM over))
 """
@@ -78,7 +83,17 @@ UPDATE alerts SET mail_id = %(mail_id)s, mail_until = %(until)s WHERE id = ANY(A
 _OF_MAIL = f"SELECT {_COLUMNS} FROM alerts WHERE mail_id = %(mail_id)s AND mailed_at IS NULL ORDER BY id"
 
 # Of what is over, its end is what waits.
-_OLDEST_UNMAILED = "SELECT min(COALESCE(resolved_at, raised_at)) FROM alerts WHERE mailed_at IS NULL"
+_OLDEST_UNMAILED = f"SELECT min(COALESCE(resolved_at, raised_at)) FROM alerts WHERE {WAITING}"
+
+_LEAVE_UNMAILED = f"""
+UPDATE alerts SET mail_id = '{NOBODYS}', mail_until = NULL
+WHERE id = ANY(ARRAY(
+    SELECT id FROM alerts
+    WHERE {WAITING} AND (mail_id IS NULL OR mail_until <= %(now)s) AND COALESCE(resolved_at, raised_at) <= %(raised_by)s
+    ORDER BY id
+    FOR UPDATE
+))
+"""
 
 _MAILED = "UPDATE alerts SET mailed_at = %(now)s, mail_until = NULL WHERE mail_id = %(mail_id)s AND mailed_at IS NULL"
 _LET_GO = "UPDATE alerts SET mail_until = %(now)s WHERE mail_id = %(mail_id)s AND mailed_at IS NULL"
@@ -172,6 +187,11 @@ def oldest_unmailed(transaction: Transaction) -> datetime | None:
     """Since when the oldest of what waits to be mailed has waited; None when nothing does."""
     row = transaction.execute(_OLDEST_UNMAILED).fetchone()
     return None if row is None else row[0]
+
+
+def leave_unmailed(transaction: Transaction, *, raised_by: datetime, now: datetime) -> int:
+    """What waits since that moment or longer is nobody's to mail any more. Returns how many."""
+    return transaction.execute(_LEAVE_UNMAILED, {"raised_by": raised_by, "now": now}).rowcount
 
 
 def mark_mailed(transaction: Transaction, mail_id: UUID, *, now: datetime) -> int:

@@ -10,6 +10,7 @@ from carenotify.domain.breaker import BreakerState
 from carenotify.domain.figures import DeliveryFigures, Loads, Made, Plan, Today, Waiting
 from carenotify.domain.notification import Channel, Lane, Status
 from carenotify.storage import heartbeats, provider_states
+from carenotify.storage.alerts import WAITING
 from carenotify.storage.database import Transaction
 from carenotify.storage.pauses import paused_channels
 
@@ -64,7 +65,7 @@ SELECT (SELECT planned_at FROM reminder_plans ORDER BY day DESC LIMIT 1),
 """
 
 # Of what is over, its end is what waits.
-_UNMAILED = "SELECT count(*), min(COALESCE(resolved_at, raised_at)) FROM alerts WHERE mailed_at IS NULL"
+_UNMAILED = f"SELECT count(*), min(COALESCE(resolved_at, raised_at)) FROM alerts WHERE {WAITING}"
 
 _ALERTS = "SELECT kind, count(*) FROM alerts WHERE raised_at >= %(since)s AND raised_at < %(until)s GROUP BY kind"
 

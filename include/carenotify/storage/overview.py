@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from carenotify.storage.alerts import WAITING
 from carenotify.storage.database import Transaction
 
 STEP_MINUTES = 5
@@ -66,9 +67,9 @@ WHERE received_at >= %(since)s AND received_at < %(until)s
   AND outcome IN ('notified', 'awaiting_contact', 'not_told')
 """
 
-_WAITING_FOR_PEOPLE = """
+_WAITING_FOR_PEOPLE = f"""
 SELECT (SELECT count(*) FROM dead_letters WHERE resolved_at IS NULL),
-       (SELECT count(*) FROM alerts WHERE mailed_at IS NULL)
+       (SELECT count(*) FROM alerts WHERE {WAITING})
 """
 
 _LAST_LOAD = """

@@ -39,5 +39,6 @@ class WatchdogLoop(Periodic):
 
 
 def _interval_seconds(settings: Settings) -> float:
-    patience = 60 * min(settings.alert_plan_grace_minutes, settings.alert_watch_silence_minutes)
+    grace, silence = settings.alert_plan_grace_minutes, settings.alert_watch_silence_minutes
+    patience = 60 * min(grace or silence, silence)
     return min(_INTERVAL_SECONDS, patience / 2, 3600 * settings.alert_ingest_silence_hours / 2)

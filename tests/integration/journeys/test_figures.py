@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
 
@@ -16,6 +16,7 @@ from carenotify.errors import AddressRejectedError, DeliveryError
 from carenotify.journeys.report_delivery import report_delivery
 from carenotify.storage import pauses
 from carenotify.storage.database import Connections, Database
+from tests.integration.alerting import app_of_staff
 from tests.integration.ward import NOON, Hospital, ScriptedProvider, SetClock, wait_for
 
 TODAY = date(2026, 11, 24)
@@ -182,9 +183,27 @@ def test_the_plan_and_the_watcher_are_known_by_their_moments(figures: DeliveryFi
     assert (figures.today.opens.hour, figures.today.closes.hour) == (8, 11)
 
 
-def test_alerts_are_counted_by_kind_and_by_who_has_not_been_told(figures: DeliveryFigures) -> None:
+def test_alerts_are_counted_by_kind_and_where_nobody_is_to_be_mailed_none_waits_for_that(
+    figures: DeliveryFigures,
+) -> None:
     assert figures.alerts == {"load_held": 2}
-    assert figures.unmailed == Waiting(1, 15 * 60)
+    assert figures.unmailed == Waiting(0, 0.0)
+
+
+@pytest.mark.parametrize(("over_since", "minutes"), [(None, 15), (NOON - timedelta(minutes=2), 2)], ids=["", "over"])
+def test_an_alert_waits_from_when_it_was_raised_and_once_it_is_over_from_its_end(
+    app: App, clock: SetClock, hospital: Hospital, over_since: datetime | None, minutes: int
+) -> None:
+    statement = (
+        "INSERT INTO alerts (kind, subject, raised_at, resolved_at, mailed_at) VALUES ('load_held', 'x', %s, %s, %s)"
+        " RETURNING 1"
+    )
+    hospital.query(statement, NOON - timedelta(hours=1), None, NOON)
+    hospital.query(statement, NOON - timedelta(minutes=15), over_since, None)
+    reader = app_of_staff(app, clock).figure_reader
+    figures = reader.read(patient_days=False).figures
+    assert figures is not None
+    assert figures.unmailed == Waiting(1, minutes * 60)
 
 
 def test_patient_days_are_those_of_the_daily_report(app: App, hospital: Hospital) -> None:

@@ -86,6 +86,30 @@ def test_nothing_is_mailed_when_nothing_waits_or_nobody_is_to_be_told(app: App, 
     assert staffed.alert_mailer.mail(mailbox) == 1  # it was kept
 
 
+def test_on_the_day_that_somebody_is_to_be_told_only_what_is_news_is_mailed(
+    app: App, staffed: App, mailbox: Mailbox, clock: SetClock
+) -> None:
+    raised(app, TWILIO, NewAlert(AlertKind.TASK_FAILED, "last week"))
+    clock.advance(hours=23)
+    raised(app, NewAlert(AlertKind.TASK_FAILED, "today"))
+    clock.advance(hours=1)
+    app.alert_mailer.mail(mailbox)
+    assert staffed.alert_mailer.mail(mailbox) == 1
+    over(staffed, AlertKind.PROVIDER_DOWN)  # whose beginning nobody was told
+    assert staffed.alert_mailer.mail(mailbox) == 0
+    assert [(one.subject, one.mailed_at) for one in all_alerts(app)] == [
+        ("last week", None),
+        ("twilio", None),
+        ("today", clock()),
+    ]
+
+
+def test_a_mail_server_that_is_away_for_days_loses_nothing(staffed: App, mailbox: Mailbox, clock: SetClock) -> None:
+    raised(staffed, TWILIO)
+    clock.advance(days=3)
+    assert staffed.alert_mailer.mail(mailbox) == 1
+
+
 def test_a_flood_of_failures_is_one_mail_with_groups(staffed: App, messages: Messages, mailbox: Mailbox) -> None:
     messages.add(8000)
     staffed.delivery_watch.look()

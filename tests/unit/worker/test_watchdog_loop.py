@@ -48,10 +48,11 @@ def test_a_bug_in_a_round_is_logged_without_its_text_and_the_next_round_comes(
     [
         ({}, 30),
         ({"alert_plan_grace_minutes": 0.5}, 15),
+        ({"alert_plan_grace_minutes": 0}, 30),
         ({"alert_watch_silence_minutes": 0.1}, 3),
         ({"alert_ingest_silence_hours": 0.001}, 1.8),
     ],
-    ids=["usual", "plan", "watch", "ingest"],
+    ids=["usual", "plan", "no plans", "watch", "ingest"],
 )
 def test_it_looks_often_enough_for_the_shortest_patience(others: dict[str, float], seconds: float) -> None:
     loop = WatchdogLoop(watchdog(None), settings(**others), no_alerts_because=None)
