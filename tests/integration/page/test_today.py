@@ -147,6 +147,9 @@ def test_the_figures_say_who_was_not_reached_and_measure_nobody_when_nobody_is_d
     expect(page.locator(".reached.good, .reached.bad")).to_have_count(0)
     before = {"planned_at": None, "now": shown["day"] + "T07:00:00Z"}
     expect(seen("Reached", **before)).to_contain_text("The plan is made when the window opens at 09:00.")
+    just_open = {"planned_at": None, "now": shown["day"] + "T08:01:00Z"}
+    expect(seen("Reached", **just_open)).to_contain_text("The window has just opened, and the plan is being made.")
+    expect(page.locator(".notice", has_text="No plan")).to_have_count(0)
     day_long = {"opens_at": shown["day"] + "T00:00:00+01:00", "closes_at": shown["day"] + "T23:59:59+01:00"}
     seen("Reached", window=day_long)
     expect(page.get_by_role("img", name="From 08:00 to 10:30")).to_be_visible()

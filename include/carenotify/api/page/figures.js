@@ -6,6 +6,8 @@ import { address } from "./route.js";
 import { show } from "./times.js";
 import { STATUSES, count, share, statusWord, whole } from "./words.js";
 
+const PLANNING_MS = 5 * 60_000; // for so long after the window has opened, a plan that is not there is no failure
+
 export const FATES = ["delivered", "sent", "waiting", "failed", "other"];
 
 /** All channels together, by fate. */
@@ -15,10 +17,10 @@ export const totalsOf = (overview) =>
 /** Before the plan everybody ahead counts as due and untold: what is to be said instead; null once it is made. */
 export function withoutPlan({ planned_at: planned, window: { opens_at: opens } }, now) {
   if (planned) return null;
-  const at = show(opens, "time");
-  return now < Date.parse(opens)
-    ? { isLate: false, words: `The plan is made when the window opens at ${at}.` }
-    : { isLate: true, words: "No plan has been made today." };
+  const since = now - Date.parse(opens);
+  if (since < 0) return { isLate: false, words: `The plan is made when the window opens at ${show(opens, "time")}.` };
+  if (since < PLANNING_MS) return { isLate: false, words: "The window has just opened, and the plan is being made." };
+  return { isLate: true, words: "No plan has been made today." };
 }
 
 /** `now` is in milliseconds. */

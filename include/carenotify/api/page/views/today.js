@@ -37,7 +37,7 @@ const hasBegun = (overview) =>
   (overview.planned_at !== null && overview.patient_days_due > 0) || FATES.some((fate) => totalsOf(overview)[fate] > 0);
 
 const Day = ({ overview, now }) => html`
-  ${withoutPlan(overview, now)?.isLate && html`<p class="notice warn"><strong>No plan has been made today.</strong> ${whatToLookAt(overview)}</p>`}
+  ${withoutPlan(overview, now)?.isLate && html`<div class="notice warn"><p><strong>No plan has been made today.</strong> ${whatToLookAt(overview)}</p></div>`}
   <${Figures} overview=${overview} now=${now} />
   <${Statuses} overview=${overview} />
   <div class="grid">
@@ -54,6 +54,9 @@ function NotYet({ overview, now }) {
   }
   if (now < Date.parse(overview.window.opens_at)) {
     return html`<${Card}><${Empty} title="Nothing to send yet">The day's reminders are planned when the send window opens at ${opens}. Changes of appointments are told at any time, and show up here at once.<//><//>`;
+  }
+  if (!withoutPlan(overview, now).isLate) {
+    return html`<${Card}><${Empty} title="The plan is being made">The send window opened at ${opens}. The day's reminders show up here in a moment.<//><//>`;
   }
   return html`<${Card}><${Empty} title="No plan has been made today">${whatToLookAt(overview)}<//><//>`;
 }
