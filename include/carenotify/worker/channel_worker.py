@@ -213,8 +213,8 @@ class ChannelWorker:
             self._results.put(_Result(claim, outcome))
 
     def _deliver(self, claim: Claim) -> Outcome | None:
-        message = self._held[_key(claim)].deliveries[0]
         try:
+            message = self._held[_key(claim)].deliveries[0]
             with span(
                 "deliver",
                 kind="consumer",

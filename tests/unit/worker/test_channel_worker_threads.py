@@ -87,7 +87,9 @@ def _claim(notification_id: UUID, token: UUID) -> Claim:
 
 
 @contextmanager
-def at_work(deliverer: PaperDeliverer, **options: Any) -> Iterator[PaperConsumer]:
+def at_work(
+    deliverer: PaperDeliverer, *, held: dict[Any, Any] | None = None, **options: Any
+) -> Iterator[PaperConsumer]:
     made: list[PaperConsumer] = []
 
     def connect(queues: Sequence[str], **options: Any) -> PaperConsumer:
@@ -100,6 +102,8 @@ def at_work(deliverer: PaperDeliverer, **options: Any) -> Iterator[PaperConsumer
         connect=connect,  # type: ignore[arg-type]
         **{"threads": 3, **options},
     )
+    if held is not None:
+        worker._held = held
     worker.start()
     yield made[0]
     worker.drain()
@@ -183,6 +187,26 @@ def test_a_bug_in_sending_ends_neither_the_thread_nor_the_worker(deliverer: Pape
             consumer.deliver(message(tag, tag))
         wait_for(lambda: sorted(consumer.acked) == list(range(1, 9)))
     assert UUID(int=1) not in {outcome.notification_id for outcome in deliverer.recorded}
+
+
+def test_a_surprise_before_sending_ends_neither_the_thread_nor_the_worker(
+    deliverer: PaperDeliverer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Surprise(dict[Any, Any]):
+        def __getitem__(self, key: tuple[UUID, UUID]) -> Any:
+            if key[0] == UUID(int=1):
+                raise KeyError("anna")
+            return super().__getitem__(key)
+
+    died: list[str] = []
+    monkeypatch.setattr(threading, "excepthook", lambda death: died.append(str(death.exc_type)))
+    with at_work(deliverer, held=Surprise()) as consumer:
+        for tag in range(1, 9):
+            consumer.deliver(message(tag, tag))
+        wait_for(lambda: died or sorted(consumer.acked) == list(range(1, 9)))
+    assert died == []
+    assert f"notification {UUID(int=1)} could not be sent: KeyError" in caplog.text
+    assert "anna" not in caplog.text
 
 
 def test_a_worker_listens_to_every_lane_of_its_channel(deliverer: PaperDeliverer) -> None:
