@@ -179,6 +179,9 @@ BOUNDS = {
     "RELAY_INTERVAL_SECONDS": ("0", "inf"),
     "REQUEUE_AFTER_SECONDS": ("0", "inf"),
     "RECEIPT_KEEP_DAYS": ("0", "3651", "nan"),
+    "ALERT_PLAN_GRACE_MINUTES": ("-1", "721", "nan"),
+    "ALERT_WATCH_SILENCE_MINUTES": ("0", "1441", "nan"),
+    "ALERT_INGEST_SILENCE_HOURS": ("0", "169", "nan"),
 }
 
 
@@ -190,6 +193,10 @@ def test_a_number_out_of_its_bounds_is_named(name: str, value: str) -> None:
 @pytest.mark.parametrize("name", BOUNDS)
 def test_a_number_that_is_none_is_named(name: str) -> None:
     assert refusal(**{name: "soon"}).startswith(f"CARENOTIFY_{name}: ")
+
+
+def test_a_hospital_that_sends_no_reminders_can_have_a_missing_plan_left_untold() -> None:
+    assert load_settings(NEEDED | {"CARENOTIFY_ALERT_PLAN_GRACE_MINUTES": "0"}).alert_plan_grace_minutes == 0
 
 
 def test_a_variable_that_is_no_setting_is_refused_so_that_a_slip_of_the_pen_is_noticed() -> None:
