@@ -166,9 +166,16 @@ class Ward:
         return (Counter(identity for identity, _ in self.claimed_at_kills) & lost) + self.taken_unrecorded
 
     def note_recovery(self, channel: str | None = None) -> None:
-        """From now, the end of a fault, until the next message is received."""
+        """From now, the end of a fault, until the next message is received.
+
+        When none is, all that was left may be lost: that is for the verdict to say, and nothing to wait for.
+        """
         before, since = self.sandbox.received(channel), time.monotonic()
-        self.wait_for(lambda: self.sandbox.received(channel) > before or self.unfinished() == 0, "deliveries go on")
+        given_up = since + 2 * self.stalled_seconds
+        self.wait_for(
+            lambda: self.sandbox.received(channel) > before or self.unfinished() == 0 or time.monotonic() > given_up,
+            "deliveries go on",
+        )
         if self.sandbox.received(channel) > before:
             self.recoveries.append(time.monotonic() - since)
 

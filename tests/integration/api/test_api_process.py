@@ -142,7 +142,7 @@ def test_processes_count_together_also_what_one_had_counted_that_was_killed(
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=30)
     assert process.returncode == 0
-    assert len(found) > 5
+    assert found
     assert not list(tmp_path.glob("carenotify-metrics-*"))
 
 
