@@ -137,10 +137,10 @@ def test_threads_and_claims_are_told_while_they_are_at_it(
     let_go = threading.Event()
 
     def hang(_: OutgoingMessage) -> None:
-        assert let_go.wait(20)
+        assert let_go.wait(60)
 
     script(broker_app, hang)
-    assert scrape().value("carenotify_broker_connected", channel="sms") == 1
+    wait_for(lambda: scrape().value("carenotify_broker_connected", channel="sms") == 1)
     assert scrape().value("carenotify_send_threads", channel="sms") == 4
     plan(broker_app, hospital)
     broker_app.due_publisher.publish_due(Lane.LOW)

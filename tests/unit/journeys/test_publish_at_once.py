@@ -64,8 +64,9 @@ def test_no_failure_ends_the_thread_or_tells_what_was_in_it(
 
 def test_closing_ends_the_thread_and_is_no_matter_where_none_was_started(lanes: Lanes) -> None:
     PromptPublisher(lanes).close()
+    before = set(threading.enumerate())
     publisher = PromptPublisher(lanes)
     publisher.wake()
     assert lanes.came(Lane.MEDIUM)
     publisher.close()
-    assert "publish-at-once" not in {thread.name for thread in threading.enumerate()}
+    assert "publish-at-once" not in {thread.name for thread in set(threading.enumerate()) - before}
