@@ -18,7 +18,13 @@ from carenotify.app import App
 from carenotify.domain.alert import AlertKind
 from carenotify.domain.alert_mail import message_id_of
 from carenotify.errors import AlertNotSentError, DatabaseUnavailableError, StorageError
-from carenotify.journeys.note_failure import note_deadline_missed, note_mailed, note_run_failed, note_unmailed
+from carenotify.journeys.note_failure import (
+    note_deadline_missed,
+    note_mailed,
+    note_perhaps_mailed,
+    note_run_failed,
+    note_unmailed,
+)
 from carenotify.storage.database import Database
 from day_of_run import opened_app
 
@@ -92,7 +98,9 @@ class _RunNotifier(BaseNotifier):
         try:
             self._mail(app, mail_id, *run)
         except AlertNotSentError as error:
-            if not error.perhaps_taken:
+            if error.perhaps_taken:
+                note_perhaps_mailed(app.database, mail_id, app.clock())
+            else:
                 note_unmailed(app.database, mail_id)
             raise
         note_mailed(app.database, mail_id, app.clock())

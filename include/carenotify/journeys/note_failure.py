@@ -41,6 +41,15 @@ def note_unmailed(database: Database, mail_id: UUID) -> None:
         alerts.give_back(transaction, mail_id)
 
 
+def note_perhaps_mailed(database: Database, mail_id: UUID, now: datetime) -> None:
+    """Nobody knows whether that mail was taken: watch_delivery's next run sends it again, under its Message-ID.
+
+    Raises StorageError.
+    """
+    with database.transaction() as transaction:
+        alerts.let_go(transaction, mail_id, now=now)
+
+
 def _note(database: Database, kind: AlertKind, dag_id: str, run_id: str, what_to_do: str, now: datetime) -> UUID | None:
     new = NewAlert(
         kind,

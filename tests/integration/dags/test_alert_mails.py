@@ -172,8 +172,7 @@ def test_a_mail_that_was_perhaps_taken_keeps_its_message_id(
     assert {mail["Message-ID"] for mail in mailbox.mails} == {f"<carenotify-{mail_id}@hospital.example>"}
 
     mailbox.breaks_off = False
-    query(settings["CARENOTIFY_DATABASE_URL"], "UPDATE alerts SET mail_until = now() RETURNING 1")
-    assert dag_process("play", "watch_delivery", {}, settings)["state"] == "success"
+    assert dag_process("play", "watch_delivery", {}, settings)["state"] == "success"  # the next one, two minutes later
     assert len({mail["Message-ID"] for mail in mailbox.mails}) == 1
     assert noted(settings) == [("task_failed", f"{DAG} {RUN}", True, True)]
 
