@@ -154,17 +154,20 @@ def make_unreadable(hospital: Hospital, *patient_ids: str) -> None:
     )
 
 
-def make_settings(database_url: str, broker_url: str = "amqp://127.0.0.1:1/", **others: str) -> Settings:
-    environment = {
+def process_settings(database_url: str, broker_url: str = "amqp://127.0.0.1:9/") -> dict[str, str]:
+    """What no process of ours starts without; nobody listens at the broker's address unless one is named."""
+    return {
         "CARENOTIFY_DATABASE_URL": database_url,
         "CARENOTIFY_BROKER_URL": broker_url,
         "CARENOTIFY_TIMEZONE": "Europe/Berlin",
         "CARENOTIFY_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
         "CARENOTIFY_INDEX_KEY": "an index key for the tests",
-        "CARENOTIFY_HOSPITAL_NAME": "St. Mary",
-        "CARENOTIFY_HOSPITAL_PHONE": "030 1234",
     }
-    return load_settings(environment | others)
+
+
+def make_settings(database_url: str, broker_url: str = "amqp://127.0.0.1:1/", **others: str) -> Settings:
+    named = {"CARENOTIFY_HOSPITAL_NAME": "St. Mary", "CARENOTIFY_HOSPITAL_PHONE": "030 1234"}
+    return load_settings(process_settings(database_url, broker_url) | named | others)
 
 
 def wait_for(condition: Callable[[], bool], *, seconds: float = 20) -> None:

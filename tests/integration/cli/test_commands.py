@@ -14,14 +14,13 @@ from zoneinfo import ZoneInfo
 import click
 import pytest
 from click.testing import CliRunner, Result
-from cryptography.fernet import Fernet
 
 from carenotify.app import App, build_app
 from carenotify.cli import main
 from carenotify.config import load_settings
 from carenotify.domain.window import local_day
 from carenotify.messaging import topology
-from tests.integration.ward import Hospital
+from tests.integration.ward import Hospital, process_settings
 from tests.integration.worker.worker_process import ROOT, clean_environment
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -40,13 +39,8 @@ def _all_commands(group: click.Group, *path: str) -> Iterator[tuple[str, ...]]:
 
 @pytest.fixture
 def settings(database_url: str) -> dict[str, str]:
-    return {
-        "CARENOTIFY_DATABASE_URL": database_url,
-        "CARENOTIFY_BROKER_URL": "amqp://someone:hush-hush@127.0.0.1:9/",
-        "CARENOTIFY_TIMEZONE": "Europe/Berlin",
+    return process_settings(database_url, "amqp://someone:hush-hush@127.0.0.1:9/") | {
         "CARENOTIFY_SEND_WINDOW": "00:00-24:00",
-        "CARENOTIFY_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
-        "CARENOTIFY_INDEX_KEY": "an index key for the tests",
     }
 
 

@@ -6,10 +6,10 @@ import socket
 from typing import Any
 
 import pytest
-from cryptography.fernet import Fernet
 
 from stack import airflow
 from tests.integration.dags.conftest import Mailbox, PlayDag, query
+from tests.integration.ward import process_settings
 
 RUN = "scheduled__2026-11-24T08:00:00+00:00"
 LINK = "http://airflow.example/dags/replay_dead_letters/runs/scheduled__2026-11-24T08%3A00%3A00%2B00%3A00"
@@ -19,12 +19,7 @@ LATE: dict[str, Any] = {"dag_run_id": RUN, "state": "running", "run_type": "sche
 
 @pytest.fixture
 def settings(database_url: str, mailbox: Mailbox) -> dict[str, str]:
-    return {
-        "CARENOTIFY_DATABASE_URL": database_url,
-        "CARENOTIFY_BROKER_URL": "amqp://127.0.0.1:9",
-        "CARENOTIFY_TIMEZONE": "Europe/Berlin",
-        "CARENOTIFY_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
-        "CARENOTIFY_INDEX_KEY": "an index key for the tests",
+    return process_settings(database_url) | {
         "CARENOTIFY_ALERT_TO": "operations@hospital.example, nights@hospital.example",
         "CARENOTIFY_EMAIL_FROM": "Klinikum Süd <info@hospital.example>",
         "CARENOTIFY_PUBLIC_URL": "http://airflow.example/",

@@ -9,11 +9,11 @@ from email.policy import default
 
 import boto3
 import pytest
-from cryptography.fernet import Fernet
 
 from stack import airflow
 from tests.integration.amazon import Moto, running_moto
 from tests.integration.dags.conftest import PlayDag, query
+from tests.integration.ward import process_settings
 
 RUN = {"run_id": "scheduled__2026-11-24T08:00:00+00:00"}
 
@@ -29,17 +29,16 @@ def moto() -> Iterator[Moto]:
 
 @pytest.fixture
 def settings(database_url: str, moto: Moto) -> dict[str, str]:
-    return moto.environment | {
-        "CARENOTIFY_DATABASE_URL": database_url,
-        "CARENOTIFY_BROKER_URL": "amqp://127.0.0.1:9",
-        "CARENOTIFY_TIMEZONE": "Europe/Berlin",
-        "CARENOTIFY_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
-        "CARENOTIFY_INDEX_KEY": "an index key for the tests",
-        "CARENOTIFY_ALERT_TO": "operations@hospital.example, nights@hospital.example",
-        "CARENOTIFY_EMAIL_PROVIDERS": "ses,smtp",
-        "CARENOTIFY_EMAIL_FROM": "Klinikum Süd <info@hospital.example>",
-        "AIRFLOW_CONN_AWS_DEFAULT": airflow.connection("aws", extra={"region_name": "eu-central-1"}),
-    }
+    return (
+        moto.environment
+        | process_settings(database_url)
+        | {
+            "CARENOTIFY_ALERT_TO": "operations@hospital.example, nights@hospital.example",
+            "CARENOTIFY_EMAIL_PROVIDERS": "ses,smtp",
+            "CARENOTIFY_EMAIL_FROM": "Klinikum Süd <info@hospital.example>",
+            "AIRFLOW_CONN_AWS_DEFAULT": airflow.connection("aws", extra={"region_name": "eu-central-1"}),
+        }
+    )
 
 
 def mails(moto: Moto) -> list[EmailMessage]:

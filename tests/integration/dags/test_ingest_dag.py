@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import pytest
-from cryptography.fernet import Fernet
 
 from carenotify.sandbox.server import SandboxServer
 from tests.integration.dags.conftest import PlayDag, query
+from tests.integration.ward import process_settings
 
 BERLIN = ZoneInfo("Europe/Berlin")
 DAY = date(2027, 3, 28)  # the clocks change that night
@@ -29,12 +29,7 @@ def sandbox() -> Iterator[SandboxServer]:
 @pytest.fixture
 def settings(database_url: str, sandbox: SandboxServer, tmp_path: Any) -> dict[str, str]:
     database, mail = urlsplit(database_url), urlsplit(sandbox.smtp_url)
-    return {
-        "CARENOTIFY_DATABASE_URL": database_url,
-        "CARENOTIFY_BROKER_URL": "amqp://127.0.0.1:9",
-        "CARENOTIFY_TIMEZONE": "Europe/Berlin",
-        "CARENOTIFY_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
-        "CARENOTIFY_INDEX_KEY": "an index key for tests",
+    return process_settings(database_url) | {
         "CARENOTIFY_SOURCE_ATTEMPTS": "3",
         "CARENOTIFY_MAX_BAD_SHARE": "0.2",
         "CARENOTIFY_DATA_DOCS_PATH": str(tmp_path / "docs"),

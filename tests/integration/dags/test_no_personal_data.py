@@ -22,7 +22,6 @@ from zoneinfo import ZoneInfo
 import orjson
 import pika
 import pytest
-from cryptography.fernet import Fernet
 from flask import request
 
 from carenotify.api import problems
@@ -65,7 +64,7 @@ from tests.integration.dags.recognisable import (
     leaks,
     phone,
 )
-from tests.integration.ward import Hospital, SetClock, wait_for
+from tests.integration.ward import Hospital, SetClock, process_settings, wait_for
 from tests.unit.sources.fhir_server import Answer, bundle, fhir_server
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -117,13 +116,8 @@ def settings(
     hospital_api: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, str]:
-    return {
-        "CARENOTIFY_DATABASE_URL": module_database_url,
-        "CARENOTIFY_BROKER_URL": module_broker_url,
-        "CARENOTIFY_TIMEZONE": "Europe/Berlin",
+    return process_settings(module_database_url, module_broker_url) | {
         "CARENOTIFY_SEND_WINDOW": "00:00-24:00",
-        "CARENOTIFY_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
-        "CARENOTIFY_INDEX_KEY": "an index key for the tests",
         "CARENOTIFY_MAX_BAD_SHARE": "0.9",
         "CARENOTIFY_MAX_BAD_ADDRESS_SHARE": "0.9",
         "CARENOTIFY_DATA_DOCS_PATH": str(tmp_path_factory.mktemp("docs")),

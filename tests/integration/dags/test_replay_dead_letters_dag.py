@@ -9,26 +9,20 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from cryptography.fernet import Fernet
 
 from carenotify.app import App, build_app
 from carenotify.config import load_settings
 from carenotify.domain.window import local_day
 from tests.integration.dags.conftest import PlayDag
-from tests.integration.ward import Hospital
+from tests.integration.ward import Hospital, process_settings
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
 
 @pytest.fixture
 def settings(database_url: str) -> dict[str, str]:
-    return {
-        "CARENOTIFY_DATABASE_URL": database_url,
-        "CARENOTIFY_BROKER_URL": "amqp://127.0.0.1:9",
-        "CARENOTIFY_TIMEZONE": "Europe/Berlin",
+    return process_settings(database_url) | {
         "CARENOTIFY_SEND_WINDOW": "00:00-24:00",
-        "CARENOTIFY_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
-        "CARENOTIFY_INDEX_KEY": "an index key for the tests",
     }
 
 

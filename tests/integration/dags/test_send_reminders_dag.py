@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import pytest
-from cryptography.fernet import Fernet
 
 from carenotify.app import App, build_app
 from carenotify.config import load_settings
@@ -20,7 +19,7 @@ from carenotify.messaging import topology
 from carenotify.sandbox.mail import readable
 from carenotify.sandbox.server import SandboxServer
 from tests.integration.dags.conftest import PlayDag
-from tests.integration.ward import Hospital
+from tests.integration.ward import Hospital, process_settings
 
 BERLIN = ZoneInfo("Europe/Berlin")
 ALERT_TO = "operations@hospital.example"
@@ -38,14 +37,9 @@ def settings(database_url: str, broker_url: str) -> dict[str, str]:
         "password": database.password,
         "schema": database.path.lstrip("/"),
     }
-    return {
-        "CARENOTIFY_DATABASE_URL": database_url,
-        "CARENOTIFY_BROKER_URL": broker_url,
-        "CARENOTIFY_TIMEZONE": "Europe/Berlin",
+    return process_settings(database_url, broker_url) | {
         "CARENOTIFY_SEND_WINDOW": "00:00-24:00",
         "CARENOTIFY_PUBLISH_BATCH": "40",
-        "CARENOTIFY_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
-        "CARENOTIFY_INDEX_KEY": "an index key for the tests",
         "CARENOTIFY_ALERT_TO": ALERT_TO,
         "CARENOTIFY_PUBLIC_URL": "http://airflow.example",
         "AIRFLOW_CONN_CARENOTIFY_DB": json.dumps(connection),

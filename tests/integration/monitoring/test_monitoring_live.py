@@ -9,7 +9,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from cryptography.fernet import Fernet
 
 from carenotify.app import App, build_app
 from carenotify.config import load_settings
@@ -28,7 +27,7 @@ from tests.integration.monitoring.plant import (
     status_of,
 )
 from tests.integration.monitoring.queries import dashboard_queries, recorded_names, rule_queries
-from tests.integration.ward import Hospital, wait_for
+from tests.integration.ward import Hospital, process_settings, wait_for
 
 BERLIN = ZoneInfo("Europe/Berlin")
 JOBS = {
@@ -75,13 +74,8 @@ def api_port() -> int:
 
 @pytest.fixture(scope="module")
 def settings(module_database_url: str, module_broker_url: str, sandbox: SandboxServer, api_port: int) -> dict[str, str]:
-    return {
-        "CARENOTIFY_DATABASE_URL": module_database_url,
-        "CARENOTIFY_BROKER_URL": module_broker_url,
-        "CARENOTIFY_TIMEZONE": "Europe/Berlin",
+    return process_settings(module_database_url, module_broker_url) | {
         "CARENOTIFY_SEND_WINDOW": "00:00-24:00",
-        "CARENOTIFY_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
-        "CARENOTIFY_INDEX_KEY": "an index key for the tests",
         "CARENOTIFY_SMTP_URL": sandbox.smtp_url,
         "CARENOTIFY_EMAIL_FROM": "hospital@hospital.example",
         "CARENOTIFY_TWILIO_BASE_URL": sandbox.url,

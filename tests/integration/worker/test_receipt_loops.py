@@ -9,14 +9,13 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from cryptography.fernet import Fernet
 
 from carenotify.app import App, build_app
 from carenotify.config import load_settings
 from carenotify.domain.window import local_day
 from carenotify.sandbox.server import SandboxServer
 from carenotify.worker import __main__ as process
-from tests.integration.ward import Hospital, wait_for
+from tests.integration.ward import Hospital, process_settings, wait_for
 from tests.integration.worker.worker_process import running_worker
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -30,13 +29,8 @@ def sandbox() -> Iterator[SandboxServer]:
 
 @pytest.fixture
 def settings(database_url: str, broker_url: str, sandbox: SandboxServer) -> dict[str, str]:
-    return {
-        "CARENOTIFY_DATABASE_URL": database_url,
-        "CARENOTIFY_BROKER_URL": broker_url,
-        "CARENOTIFY_TIMEZONE": "Europe/Berlin",
+    return process_settings(database_url, broker_url) | {
         "CARENOTIFY_SEND_WINDOW": "00:00-24:00",
-        "CARENOTIFY_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
-        "CARENOTIFY_INDEX_KEY": "an index key for the tests",
         "CARENOTIFY_TWILIO_BASE_URL": sandbox.url,
         "CARENOTIFY_TWILIO_ACCOUNT_SID": sandbox.sandbox.options.twilio_account_sid,
         "CARENOTIFY_TWILIO_AUTH_TOKEN": sandbox.sandbox.options.twilio_auth_token,

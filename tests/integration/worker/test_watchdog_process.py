@@ -11,14 +11,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from cryptography.fernet import Fernet
 
 from carenotify.app import App, build_app
 from carenotify.config import load_settings
 from carenotify.sandbox.mail import readable
 from carenotify.sandbox.server import SandboxServer
 from tests.integration.alerting import all_alerts
-from tests.integration.ward import wait_for
+from tests.integration.ward import process_settings, wait_for
 from tests.integration.worker.worker_process import running_worker
 
 
@@ -30,13 +29,8 @@ def sandbox() -> Iterator[SandboxServer]:
 
 @pytest.fixture
 def settings(database_url: str, broker_url: str, sandbox: SandboxServer) -> dict[str, str]:
-    return {
-        "CARENOTIFY_DATABASE_URL": database_url,
-        "CARENOTIFY_BROKER_URL": broker_url,
-        "CARENOTIFY_TIMEZONE": "Europe/Berlin",
+    return process_settings(database_url, broker_url) | {
         "CARENOTIFY_SEND_WINDOW": "00:00-24:00",
-        "CARENOTIFY_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
-        "CARENOTIFY_INDEX_KEY": "an index key for the tests",
         "CARENOTIFY_SMTP_URL": sandbox.smtp_url,
         "CARENOTIFY_EMAIL_FROM": "hospital@hospital.example",
         "CARENOTIFY_ALERT_PLAN_GRACE_MINUTES": "0.02",

@@ -21,7 +21,7 @@ from carenotify.domain.notification import Lane
 from carenotify.domain.window import local_day
 from carenotify.journeys import relay_due
 from carenotify.sandbox.server import SandboxServer
-from tests.integration.ward import Hospital, wait_for
+from tests.integration.ward import Hospital, process_settings, wait_for
 from tests.integration.worker.worker_process import ROOT, clean_environment, running_worker
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -37,13 +37,8 @@ def sandbox() -> Iterator[SandboxServer]:
 
 @pytest.fixture
 def settings(database_url: str, broker_url: str, sandbox: SandboxServer) -> dict[str, str]:
-    return {
-        "CARENOTIFY_DATABASE_URL": database_url,
-        "CARENOTIFY_BROKER_URL": broker_url,
-        "CARENOTIFY_TIMEZONE": "Europe/Berlin",
+    return process_settings(database_url, broker_url) | {
         "CARENOTIFY_SEND_WINDOW": "00:00-24:00",
-        "CARENOTIFY_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
-        "CARENOTIFY_INDEX_KEY": "an index key for the tests",
         "CARENOTIFY_SMTP_URL": sandbox.smtp_url,
         "CARENOTIFY_EMAIL_FROM": "hospital@hospital.example",
         "CARENOTIFY_TWILIO_BASE_URL": sandbox.url,
