@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import inspect
+from functools import cached_property
+from types import ModuleType
+
 import pytest
 from cryptography.fernet import Fernet
 
-from carenotify.app import build_app
+from carenotify.app import App, answers, build_app, connections, delivery, intake, staff
 from carenotify.config import load_settings
 from carenotify.domain.notification import Channel
 
@@ -30,4 +34,21 @@ def test_the_log_says_when_twilio_cannot_report_to_us(
     app = build_app(load_settings(SETTINGS | {"CARENOTIFY_PUBLIC_URL": ours}))
     assert [provider.name for provider in app.providers[Channel.SMS]] == ["twilio"]
     assert ("CARENOTIFY_PUBLIC_URL" in caplog.text) is is_warned
+    app.close()
+
+
+@pytest.mark.parametrize("room", [connections, intake, delivery, answers, staff], ids=lambda room: room.__name__)
+def test_every_part_is_the_apps_under_its_own_name(room: ModuleType) -> None:
+    made_here = [one for _, one in inspect.getmembers(room, inspect.isfunction) if one.__module__ == room.__name__]
+    parts = {one.__name__: one for one in made_here if not one.__name__.startswith("_")}
+    of_the_app = {name: vars(App).get(name) for name in parts}
+    assert parts == {name: one.func if isinstance(one, cached_property) else one for name, one in of_the_app.items()}
+
+
+def test_a_part_is_made_once_and_only_when_it_is_asked_for() -> None:
+    app = build_app(load_settings(SETTINGS))
+    assert not {"database", "relay", "deliverer"} & vars(app).keys()
+    assert app.deliverer is app.deliverer
+    assert {"database", "deliverer"} <= vars(app).keys()
+    assert "relay" not in vars(app)
     app.close()

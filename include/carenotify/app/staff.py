@@ -1,0 +1,57 @@
+"""What staff are told of by itself, and what they look at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from carenotify.journeys.keep_watch import Watchdog
+from carenotify.journeys.mail_alerts import AlertMailer
+from carenotify.journeys.read_figures import FigureReader
+from carenotify.journeys.read_overview import OverviewReader
+from carenotify.journeys.report_coverage import CoverageReporter
+from carenotify.journeys.report_month import MonthReporter
+from carenotify.journeys.take_turns import Turns
+from carenotify.journeys.watch_delivery import DeliveryWatch
+
+if TYPE_CHECKING:
+    from carenotify.app import App
+
+
+def delivery_watch(app: App) -> DeliveryWatch:
+    """Looks for what staff have to know."""
+    return DeliveryWatch(app.database, app.settings, app.clock)
+
+
+def alert_mailer(app: App) -> AlertMailer:
+    """Mails it."""
+    return AlertMailer(app.database, app.settings, app.clock)
+
+
+def watchdog(app: App) -> Watchdog:
+    """Notices from outside Airflow what Airflow does not do."""
+    return Watchdog(app.database, app.settings, app.clock, app.delivery_watch, app.alert_mailer, app.alert_sender)
+
+
+def figure_reader(app: App) -> FigureReader:
+    """Reads how delivery stands, for monitoring."""
+    return FigureReader(app.database, app.settings, app.clock)
+
+
+def slow_reads(_: App) -> Turns:
+    """One turn for each read that may take long, whatever it reads."""
+    return Turns()
+
+
+def overview_reader(app: App) -> OverviewReader:
+    """Tells how a day goes."""
+    return OverviewReader(app.database, app.settings, app.provider_names, app.clock, turns=app.slow_reads)
+
+
+def month_reporter(app: App) -> MonthReporter:
+    """Reports months."""
+    return MonthReporter(app.database, app.settings, app.clock, turns=app.slow_reads)
+
+
+def coverage_reporter(app: App) -> CoverageReporter:
+    """Reports how many patients can be reached."""
+    return CoverageReporter(app.database, app.settings, app.clock, turns=app.slow_reads)
