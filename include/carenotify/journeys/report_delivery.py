@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 
 from pydantic import BaseModel, ConfigDict
@@ -13,6 +13,8 @@ from carenotify.domain.window import day_bounds
 from carenotify.storage import delivery_report
 from carenotify.storage.database import Database
 from carenotify.storage.delivery_report import ReminderRow, ReportedDay
+
+FIGURE_COLUMNS = ("figure", "of", "number")
 
 
 class DeliveryReport(BaseModel):
@@ -52,6 +54,19 @@ class DeliveryReport(BaseModel):
     quarantined: int
     addresses_left_out: int
     notification_ids: dict[str, dict[str, str]] | None
+
+    @property
+    def csv_name(self) -> str:
+        """What its file is called when it is saved for a spreadsheet."""
+        return f"delivery-{self.day}.csv"
+
+    def figures(self) -> Iterator[tuple[str, str, object]]:
+        """A line for each figure, in FIGURE_COLUMNS: its name, of what it is (if there are several), its number."""
+        for figure, value in self.model_dump(exclude={"day", "notification_ids"}).items():
+            if isinstance(value, dict):
+                yield from ((figure, name, number) for name, number in value.items())
+            else:
+                yield figure, "", value
 
 
 def report_delivery(day: date, *, database: Database, settings: Settings) -> DeliveryReport:

@@ -10,7 +10,7 @@ from carenotify.config import Settings
 from carenotify.domain.alert import ABOUT, Alert, AlertKind, Severity
 from carenotify.domain.alert_mail import AlertMail
 from carenotify.domain.alert_words import AlertGroup, grouped, headline, over_line
-from carenotify.templates.alert_files import fill_alert_mail
+from carenotify.templates.staff_mails import fill_alert_mail
 
 _PAGE = "/carenotify/page"
 _HANDBOOK = "docs/operations.md"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import date
 from http import HTTPStatus
 from typing import Annotated
@@ -19,7 +18,7 @@ from carenotify.api.wiring import wiring
 from carenotify.domain.access import Scope
 from carenotify.domain.window import local_day
 from carenotify.journeys.report_coverage import CoverageReport
-from carenotify.journeys.report_delivery import DeliveryReport, report_delivery
+from carenotify.journeys.report_delivery import FIGURE_COLUMNS, DeliveryReport, report_delivery
 from carenotify.journeys.report_month import MonthReport
 
 reports = Blueprint("reports", __name__)
@@ -69,7 +68,7 @@ def get_delivery_report(query: Asked) -> DeliveryReport:
 def get_delivery_csv(query: Asked) -> Response:
     """Send a day's report as CSV: a line for each figure."""
     report = _delivery(query)
-    return csv_file(f"delivery-{report.day}.csv", ("figure", "of", "number"), _figures(report))
+    return csv_file(report.csv_name, FIGURE_COLUMNS, report.figures())
 
 
 @reports.get("/reports/monthly")
@@ -116,11 +115,3 @@ def _delivery(query: Asked) -> DeliveryReport:
     day = query.date or local_day(app.clock(), app.settings.timezone)
     with app.slow_reads.one():
         return report_delivery(day, database=app.database, settings=app.settings)
-
-
-def _figures(report: DeliveryReport) -> Iterator[tuple[str, str, object]]:
-    for figure, value in report.model_dump(exclude={"day", "notification_ids"}).items():
-        if isinstance(value, dict):
-            yield from ((figure, name, number) for name, number in value.items())
-        else:
-            yield figure, "", value
