@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from datetime import datetime, time
 from ipaddress import ip_address
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -48,6 +49,15 @@ def _zone(value: object) -> object:
 
 def _window(value: object) -> object:
     return SendWindow.parse(value) if isinstance(value, str) else value
+
+
+def _time_of_day(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return datetime.strptime(value.strip(), "%H:%M").time()  # noqa: DTZ007 - a time of the hospital's, on any day
+    except ValueError:
+        raise ValueError(f"{value!r} is not a time of day; write it as 18:00") from None
 
 
 def _region(value: str) -> str:
@@ -183,6 +193,10 @@ class Settings(BaseModel):
     alert_ingest_silence_hours: Annotated[float, Field(gt=0, le=168)] = 3.0
     alert_watch_silence_minutes: Annotated[float, Field(gt=0, le=1_440)] = 15.0
 
+    # the daily report
+    report_to: Annotated[tuple[str, ...], BeforeValidator(_words)] = ()
+    report_time: Annotated[time, BeforeValidator(_time_of_day)] = time(18)
+
     # loads
     ingest_days_ahead: Annotated[int, Field(ge=1, le=366)] = 14
     max_bad_share: Annotated[float, Field(ge=0, le=1)] = 0.05
@@ -211,6 +225,11 @@ class Settings(BaseModel):
     def messages_per_second(self, provider: str) -> float | None:
         """What all workers together may hand to a provider; None without a limit."""
         return getattr(self, f"{provider}_messages_per_second", 0.0) or None
+
+    @property
+    def report_receivers(self) -> tuple[str, tuple[str, ...]]:
+        """Which setting says who is mailed the daily report, and who it is: where none does, whoever is alerted."""
+        return ("report_to", self.report_to) if self.report_to else ("alert_to", self.alert_to)
 
     @property
     def twilio_callback_url(self) -> str | None:

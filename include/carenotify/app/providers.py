@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import UserDict
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 
 from carenotify.channels.base import Provider
 from carenotify.config import PREFIX, Settings
@@ -71,8 +71,19 @@ class ProviderTable:
         return first_that_takes(self._alert_ways)
 
     @cached_property
+    def report_sender(self) -> AlertSender:
+        """The same for the daily report, to those who get that."""
+        from carenotify.channels.email.alert_mail import first_that_takes
+
+        return first_that_takes(self._ways_to(*self._settings.report_receivers))
+
+    @cached_property
     def _alert_ways(self) -> Sequence[Callable[[], AlertSender]]:
-        makers = {"smtp": cache(self._smtp_alerts), "ses": cache(self._ses_alerts)}
+        return self._ways_to("alert_to", self._settings.alert_to)
+
+    def _ways_to(self, setting: str, to: Sequence[str]) -> Sequence[Callable[[], AlertSender]]:
+        named = f"{PREFIX}{setting.upper()}"
+        makers = {"smtp": cache(partial(self._smtp_mail, named, to)), "ses": cache(partial(self._ses_mail, named, to))}
         return [makers[name] for name in self.names[Channel.EMAIL] if name in makers]
 
     @property
@@ -88,20 +99,21 @@ class ProviderTable:
                 problems.append(str(error))
         return "; ".join(problems) if len(problems) == len(self._alert_ways) else None
 
-    def _smtp_alerts(self) -> AlertSender:
+    def _smtp_mail(self, setting: str, to: Sequence[str]) -> AlertSender:
         from carenotify.channels.email.alert_mail import SmtpAlerts
 
         return SmtpAlerts(
             self._settings.required("smtp_url").get_secret_value(),
             self._settings.required("email_from"),
-            self._settings.alert_to,
+            to,
+            setting=setting,
             clock=self._clock,
         )
 
-    def _ses_alerts(self) -> AlertSender:
+    def _ses_mail(self, setting: str, to: Sequence[str]) -> AlertSender:
         from carenotify.channels.email.alert_mail import SesAlerts
 
-        return SesAlerts(self._settings.required("email_from"), self._settings.alert_to, clock=self._clock)
+        return SesAlerts(self._settings.required("email_from"), to, setting=setting, clock=self._clock)
 
     def _smtp(self) -> Provider:
         from carenotify.channels.email.smtp import SmtpProvider

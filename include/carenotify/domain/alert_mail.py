@@ -9,6 +9,14 @@ from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True)
+class CsvFile:
+    """A table that comes along with a mail. `name` is in ASCII."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class AlertMail:
     """A mail for staff. `message_id` is the same however often it is sent (RFC 5322 3.6.4)."""
 
@@ -16,11 +24,12 @@ class AlertMail:
     subject: str
     text: str
     html: str
+    files: Sequence[CsvFile] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class RefusedReceiver:
-    """Who gets no mail although others do: the place in CARENOTIFY_ALERT_TO, from 1, and the mail server's code."""
+    """Who gets no mail although others do: the place among them, from 1, and the mail server's code."""
 
     number: int
     code: str

@@ -74,7 +74,7 @@ def test_one_receiver_whom_the_server_does_not_take_keeps_it_from_nobody_and_is_
     server.script["RCPT TO:<gone@klinikum.example>"] = "550 5.1.1 no such mailbox"
     assert smtp(server, (first, "bert@klinikum.example"))(MAIL) == [RefusedReceiver(1, code)]
     assert len(server.mails) == 1
-    assert f"1 of 2 receivers of alerts got no mail: {code}" in caplog.text
+    assert f"1 of 2 receivers in CARENOTIFY_ALERT_TO got no mail: {code}" in caplog.text
     assert first not in caplog.text
 
 

@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 _POLICY = policy.SMTP.clone(cte_type="7bit")
 _TIMEOUT_SECONDS = 10.0
+_ALERT_TO = "CARENOTIFY_ALERT_TO"
 
 
 def compose(mail: AlertMail, sender: Sender, to: Sequence[str], clock: Clock) -> bytes:
@@ -35,16 +36,24 @@ def compose(mail: AlertMail, sender: Sender, to: Sequence[str], clock: Clock) ->
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no holiday notices, please
     message.set_content(mail.text, cte="quoted-printable")
     message.add_alternative(mail.html, subtype="html", cte="quoted-printable")
+    for file in mail.files:
+        message.add_attachment(file.text, subtype="csv", filename=file.name, cte="quoted-printable")
     return message.as_bytes()
 
 
 class SmtpAlerts:
-    """`url` as in CARENOTIFY_SMTP_URL, `sender` as in CARENOTIFY_EMAIL_FROM. Raises SettingsError when one is wrong."""
+    """`url` as in CARENOTIFY_SMTP_URL, `sender` as in CARENOTIFY_EMAIL_FROM; `setting` is where `to` comes from.
 
-    def __init__(self, url: str, sender: str, to: Sequence[str], *, clock: Clock = system_clock) -> None:
+    Raises SettingsError when one is wrong.
+    """
+
+    def __init__(
+        self, url: str, sender: str, to: Sequence[str], *, setting: str = _ALERT_TO, clock: Clock = system_clock
+    ) -> None:
         self._server = SmtpServer.parse(url)
         self._sender = Sender.parse(sender)
         self._to = to
+        self._setting = setting
         self._clock = clock
 
     def __call__(self, mail: AlertMail) -> Sequence[RefusedReceiver]:
@@ -54,37 +63,40 @@ class SmtpAlerts:
         AlertNotSentError.
         """
         content = compose(mail, self._sender, self._to, self._clock)
-        addresses, refused = _addresses(self._to)
+        addresses, refused = _addresses(self._to, self._setting)
         with _said_as_alert("the mail server cannot be reached"):
             connection = self._server.connect(_TIMEOUT_SECONDS)
         with closing(connection), _said_as_alert("the mail server took no mail"):
             refused |= connection.announce_to_several(self._sender.address, addresses)
             connection.hand_over(content)
-        return _noted(refused, of=len(self._to))
+        return _noted(refused, of=len(self._to), setting=self._setting)
 
 
 class SesAlerts:
     """Amazon SES gives each mail a Message-ID of its own; ours stands in X-Carenotify-Alert-Id."""
 
-    def __init__(self, sender: str, to: Sequence[str], *, clock: Clock = system_clock) -> None:
+    def __init__(
+        self, sender: str, to: Sequence[str], *, setting: str = _ALERT_TO, clock: Clock = system_clock
+    ) -> None:
         self._sender = Sender.parse(sender)
         self._to = to
+        self._setting = setting
         self._door = AwsDoor(open_client("sesv2", connections=1, timeout_seconds=_TIMEOUT_SECONDS), REFUSALS, clock)
         self._clock = clock
 
     def __call__(self, mail: AlertMail) -> Sequence[RefusedReceiver]:
         """Hand one mail over for all receivers; gives those who have no mail address. Raises AlertNotSentError."""
-        addresses, refused = _addresses(self._to)
+        addresses, refused = _addresses(self._to, self._setting)
         with _said_as_alert("SES took no mail"):
             self._door.hand_over(
                 "send_email",
                 Destination={"ToAddresses": list(addresses.values())},
                 Content={"Raw": {"Data": compose(mail, self._sender, self._to, self._clock)}},
             )
-        return _noted(refused, of=len(self._to))
+        return _noted(refused, of=len(self._to), setting=self._setting)
 
 
-def _addresses(to: Sequence[str]) -> tuple[dict[int, str], dict[int, DeliveryError]]:
+def _addresses(to: Sequence[str], setting: str) -> tuple[dict[int, str], dict[int, DeliveryError]]:
     """The receivers' addresses, and what is wrong with those that are none; both by the receiver's number, from 1."""
     addresses: dict[int, str] = {}
     wrong: dict[int, DeliveryError] = {}
@@ -94,15 +106,15 @@ def _addresses(to: Sequence[str]) -> tuple[dict[int, str], dict[int, DeliveryErr
         except DeliveryError as error:
             wrong[number] = error
     if not addresses:
-        raise AlertNotSentError(f"CARENOTIFY_ALERT_TO: there is no mail address in it: {wrong[1].code}")
+        raise AlertNotSentError(f"{setting}: there is no mail address in it: {wrong[1].code}")
     return addresses, wrong
 
 
-def _noted(refused: Mapping[int, DeliveryError], *, of: int) -> list[RefusedReceiver]:
+def _noted(refused: Mapping[int, DeliveryError], *, of: int, setting: str) -> list[RefusedReceiver]:
     told = [RefusedReceiver(number, error.code) for number, error in sorted(refused.items())]
     if told:
         codes = ", ".join(sorted({one.code for one in told}))
-        log.warning("%d of %d receivers of alerts got no mail: %s", len(told), of, codes)
+        log.warning("%d of %d receivers in %s got no mail: %s", len(told), of, setting, codes)
     return told
 
 

@@ -1,0 +1,52 @@
+"""Mail the day's report to staff, without anybody asking for it: also of a day on which nothing was due."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from uuid import NAMESPACE_URL, uuid5
+
+from carenotify.config import Settings
+from carenotify.domain.alert_mail import AlertSender, CsvFile, message_id_of
+from carenotify.domain.spreadsheet import csv_text
+from carenotify.journeys.report_delivery import FIGURE_COLUMNS
+from carenotify.journeys.report_evening import EveningReport, EveningReporter
+from carenotify.journeys.word_report import word_report
+
+
+@dataclass(frozen=True, slots=True)
+class ReportMailer:
+    """Hands a day's report to those who get it."""
+
+    settings: Settings
+    reporter: EveningReporter
+    send: AlertSender
+
+    def mail(self, day: date, *, asked_by: str | None = None) -> dict[str, int]:
+        """Mail that local day's report; gives its main counts, and how many receivers the mail server refused.
+
+        The mail of a day has the same Message-ID whenever it is sent, so that readers see one mail after a lost answer;
+        one that a person asks for has that of `asked_by`, which is to be the same at another try. Raises
+        AlertNotSentError, and StorageError; nobody has it then, or as its `perhaps_taken` says.
+        """
+        report = self.reporter.report(day)
+        table = CsvFile(report.delivery.csv_name, csv_text(FIGURE_COLUMNS, report.delivery.figures()))
+        mail = word_report(report, message_id=self._message_id(day, asked_by), settings=self.settings, files=[table])
+        return _counts(report) | {"receivers_refused": len(self.send(mail))}
+
+    def _message_id(self, day: date, asked_by: str | None) -> str:
+        which = f"{self.settings.public_url}:daily-report:{day.isoformat()}:{asked_by or ''}"
+        return message_id_of(uuid5(NAMESPACE_URL, which), self.settings.email_from)
+
+
+def _counts(report: EveningReport) -> dict[str, int]:
+    delivery = report.delivery
+    return {
+        "patient_days_due": delivery.patient_days_due,
+        "patient_days_reached": delivery.patient_days_reached,
+        "patient_days_not_reached": report.not_reached,
+        "untold": delivery.untold,
+        "reminders": delivery.notifications,
+        "other_messages": sum(each.made for each in report.other_messages),
+        "dead_letters_open": report.dead_letters_open,
+    }
