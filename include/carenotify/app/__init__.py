@@ -71,6 +71,7 @@ class App:
     overview_reader = cached_property(staff.overview_reader)
     month_reporter = cached_property(staff.month_reporter)
     coverage_reporter = cached_property(staff.coverage_reporter)
+    report_mailer = cached_property(staff.report_mailer)
 
     # --- providers ---------------------------------------------------------------------------
 
@@ -95,6 +96,11 @@ class App:
     def alert_sender(self) -> AlertSender:
         """Hands a mail for staff to our own e-mail providers."""
         return self._provider_table.alert_sender
+
+    @property
+    def report_sender(self) -> AlertSender:
+        """The same for the daily report."""
+        return self._provider_table.report_sender
 
     @property
     def no_alerts_because(self) -> str | None:

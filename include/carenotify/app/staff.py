@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from carenotify.journeys.keep_watch import Watchdog
 from carenotify.journeys.mail_alerts import AlertMailer
+from carenotify.journeys.mail_report import ReportMailer
 from carenotify.journeys.read_figures import FigureReader
 from carenotify.journeys.read_overview import OverviewReader
 from carenotify.journeys.report_coverage import CoverageReporter
+from carenotify.journeys.report_evening import EveningReporter
 from carenotify.journeys.report_month import MonthReporter
 from carenotify.journeys.take_turns import Turns
 from carenotify.journeys.watch_delivery import DeliveryWatch
@@ -55,3 +57,9 @@ def month_reporter(app: App) -> MonthReporter:
 def coverage_reporter(app: App) -> CoverageReporter:
     """Reports how many patients can be reached."""
     return CoverageReporter(app.database, app.settings, app.clock, turns=app.slow_reads)
+
+
+def report_mailer(app: App) -> ReportMailer:
+    """Mails how a day went."""
+    reporter = EveningReporter(app.database, app.settings, app.clock, app.coverage_reporter)
+    return ReportMailer(app.settings, reporter, app.report_sender)
