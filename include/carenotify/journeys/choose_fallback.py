@@ -27,10 +27,12 @@ from carenotify.domain.window import local_day
 from carenotify.errors import WordingError
 from carenotify.journeys.choose_wording import Wordings
 from carenotify.storage.database import Transaction
-from carenotify.storage.fallbacks import FollowUp, Kin, NewFallback
+from carenotify.storage.fallbacks import NewFallback
+from carenotify.storage.kin import Kin
 from carenotify.storage.patients import suppressed_addresses
 from carenotify.storage.recipients import Recipient, open_recipient
 from carenotify.storage.sealed import Sealer
+from carenotify.storage.unreached import FollowUp
 
 log = logging.getLogger(__name__)
 

@@ -16,10 +16,12 @@ from carenotify.domain.fallback import NO_RECEIPT, TOLD_OTHERWISE
 from carenotify.domain.kinds import KINDS
 from carenotify.domain.notification import LIVING, Channel, Status
 from carenotify.journeys.choose_fallback import FallbackChooser
-from carenotify.storage import fallbacks, provider_states, reminders
+from carenotify.storage import fallbacks, provider_states, reminders, unreached
 from carenotify.storage.database import Database, Transaction
-from carenotify.storage.fallbacks import FollowUp, Kin, NewFallback, Patience, Silence
+from carenotify.storage.fallbacks import NewFallback
+from carenotify.storage.kin import Kin, kin_of
 from carenotify.storage.patients import refuse_wrong_keys
+from carenotify.storage.unreached import FollowUp, Patience, Silence
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +88,7 @@ class FallbackSweeper:
         yield self._held_back
 
     def _failed(self, transaction: Transaction) -> list[FollowUp]:
-        return fallbacks.failed(transaction, now=self.clock(), limit=_AT_ONCE)
+        return unreached.failed(transaction, now=self.clock(), limit=_AT_ONCE)
 
     def _silent(self, transaction: Transaction) -> list[FollowUp]:
         now = self.clock()
@@ -95,17 +97,17 @@ class FallbackSweeper:
             sent_before=now - timedelta(minutes=self.settings.fallback_without_receipt_minutes),
             asked_before=now - _ANSWER_WITHIN,
         )
-        return fallbacks.silent(transaction, silence, now=now, limit=_AT_ONCE)
+        return unreached.silent(transaction, silence, now=now, limit=_AT_ONCE)
 
     def _waiting(self, transaction: Transaction) -> list[FollowUp]:
         down, now = self._down(transaction), self.clock()
         if not down:
             return []
-        return fallbacks.waiting(transaction, self._patience(now), channels=down, now=now, limit=_AT_ONCE)
+        return unreached.waiting(transaction, self._patience(now), channels=down, now=now, limit=_AT_ONCE)
 
     def _held_back(self, transaction: Transaction) -> list[FollowUp]:
         now = self.clock()
-        return fallbacks.held_back(transaction, self._patience(now), now=now, limit=_AT_ONCE)
+        return unreached.held_back(transaction, self._patience(now), now=now, limit=_AT_ONCE)
 
     def _patience(self, now: datetime) -> Patience:
         return Patience(
@@ -142,7 +144,7 @@ class FallbackSweeper:
         chooser = FallbackChooser(
             transaction, self.database.sealer, self.settings, now=now, down=self._down(transaction)
         )
-        kin = fallbacks.kin(transaction, found)
+        kin = kin_of(transaction, found)
         choices = [chooser.choose(one, kin.get(one.id, ())) for one in found]
         if "unreadable" in choices and not chooser.opened:
             refuse_wrong_keys(transaction, self.database.sealer)
