@@ -1,0 +1,70 @@
+"""A quorum queue that takes nothing and gives nothing holds up nobody but itself, and the documented way out works."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+import time
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+from carenotify.domain.notification import Channel, Lane
+from carenotify.messaging import topology
+from carenotify.messaging.envelope import Envelope
+from carenotify.messaging.publisher import Publisher
+from drills.private_server import ROOT
+from drills.ward import Size
+from tests.integration.drills.conftest import OpenWard
+
+QUEUE = "sms.low"
+MESSAGES = 1000  # more texts than RabbitMQ takes for a channel that stands still
+
+
+def documented_deletion() -> str:
+    """The program that docs/on-call.md gives whoever is on call."""
+    found = re.search(r"-c '(import os, sys, pika.*?)' sms\.low", Path(ROOT, "docs/on-call.md").read_text(), re.DOTALL)
+    assert found is not None
+    return shlex.split(f"'{found[1]}'")[0]
+
+
+def envelopes(channel: Channel, lane: Lane) -> list[Envelope]:
+    """Of notifications that nobody has: whoever takes their messages drops them."""
+    made = datetime(2026, 11, 24, 9, tzinfo=UTC)
+    return [Envelope(uuid4(), "reminder", channel, lane, 1, made) for _ in range(MESSAGES)]
+
+
+def publishes(publisher: Publisher, channel: Channel, lane: Lane) -> int:
+    return len(publisher.publish(envelopes(channel, lane)))
+
+
+def test_the_others_go_on_and_once_it_is_deleted_it_goes_on_too(small_ward: OpenWard) -> None:
+    ward = small_ward(Size(MESSAGES), CARENOTIFY_PUBLISH_LEASE_SECONDS="12", CARENOTIFY_RELAY_INTERVAL_SECONDS="0.2")
+    ward.plan()
+    broker_url = ward.app.settings.broker_url.get_secret_value()
+    topology.declare(broker_url)
+    ward.broker.tell("orphan", urlsplit(broker_url).path[1:], QUEUE)
+
+    with closing(Publisher(broker_url, confirm_timeout_seconds=1)) as publisher:
+        assert publishes(publisher, Channel.SMS, Lane.LOW) == 0
+        assert publishes(publisher, Channel.SMS, Lane.HIGH) == MESSAGES
+        assert publishes(publisher, Channel.EMAIL, Lane.LOW) == MESSAGES
+        begun = time.monotonic()
+        assert publishes(publisher, Channel.SMS, Lane.LOW) == 0
+        assert time.monotonic() - begun < 1, "nobody waits for a queue that is known to be silent"
+
+        ward.start()
+        ward.wait_for(lambda: ward.sandbox.received("email") == MESSAGES / 2, "every mail goes out", seconds=60)
+        waiting = ward.query("SELECT DISTINCT channel, status FROM notifications WHERE status IN ('pending', 'queued')")
+        assert waiting == [("sms", "pending")]
+
+        program = [sys.executable, "-c", documented_deletion(), QUEUE]
+        subprocess.run(program, env={"CARENOTIFY_BROKER_URL": broker_url}, check=True, timeout=30)
+        ward.wait_until_done()
+        assert ward.unfinished() == 0
+        assert ward.sandbox.counts() == dict.fromkeys(ward.planned, 1)
+        assert publishes(publisher, Channel.SMS, Lane.LOW) == MESSAGES
