@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import atexit
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextvars import Token
+from io import FileIO, TextIOWrapper
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 from uuid import UUID
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from contextvars import Token as LogToken
 
     from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+    from opentelemetry.sdk.trace.export import SpanExporter
 
 Kind = Literal["internal", "server", "client", "producer", "consumer"]
 Value = str | int | float | bool | UUID | None
@@ -44,6 +46,8 @@ _LAST_SECONDS = 2.0
 _w3c = TraceContextTextMapPropagator()
 _provider: TracerProvider | None = None
 _tracer: trace.Tracer | None = None
+_last: _LastHandOver | None = None
+_slow: threading.Thread | None = None
 
 
 class Span:
@@ -109,16 +113,27 @@ def configure_tracing(service: str, *, exporter: str | None) -> None:
     """
     if exporter is None or _tracer is not None:
         return
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-    sink: SpanExporter
-    if exporter == "console":
-        sink = ConsoleSpanExporter()
-    else:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    trace_to(BatchSpanProcessor(_console() if exporter == "console" else _collector()), service=service)
 
-        sink = OTLPSpanExporter()
-    trace_to(BatchSpanProcessor(sink), service=service)
+
+def _collector() -> SpanExporter:
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+    return OTLPSpanExporter()
+
+
+def _console() -> SpanExporter:
+    """A line of JSON for each span on standard output, past Python's own buffer of it.
+
+    That buffer has a lock, which would be held for as long as nobody reads the pipe: the process could not end, since
+    Python flushes `sys.stdout` last, and in a fork of that moment nobody could print any more.
+    """
+    from opentelemetry.sdk.trace.export import ConsoleSpanExporter
+
+    unbuffered = TextIOWrapper(FileIO(1, "w", closefd=False), encoding="utf-8", write_through=True)
+    return ConsoleSpanExporter(out=unbuffered, formatter=lambda one: one.to_json(indent=None) + "\n")
 
 
 def trace_to(processor: SpanProcessor, *, service: str) -> None:
@@ -126,34 +141,62 @@ def trace_to(processor: SpanProcessor, *, service: str) -> None:
     from opentelemetry.sdk.resources import SERVICE_NAME, OTELResourceDetector, Resource
     from opentelemetry.sdk.trace import TracerProvider
 
-    global _provider, _tracer  # noqa: PLW0603 - one process, one destination
+    global _provider, _tracer, _last  # noqa: PLW0603 - one process, one destination
     resource = Resource.create({SERVICE_NAME: service}).merge(OTELResourceDetector().detect())
     _provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     _provider.add_span_processor(processor)
+    _last = _LastHandOver(_provider)
     atexit.register(stop_tracing)
     # Not the process' global one: in Airflow that is Airflow's to set.
     _tracer = _provider.get_tracer("carenotify")
 
 
+class _LastHandOver(threading.Thread):
+    """Shuts a provider down once it is asked to. It is there before, as Python 3.12 starts no thread while it ends."""
+
+    def __init__(self, provider: TracerProvider) -> None:
+        super().__init__(name="traces-last-handed-over", daemon=True)
+        self._provider = provider
+        self._asked = threading.Event()
+        self.start()
+
+    def run(self) -> None:
+        self._asked.wait()
+        self._provider.shutdown()
+
+    def ask(self) -> None:
+        self._asked.set()
+
+
 def stop_tracing() -> None:
     """Hand over what is left, and trace no more."""
-    global _provider, _tracer
-    provider, _provider, _tracer = _provider, None, None
-    if provider is not None:
-        _for_a_while(provider.shutdown)
+    global _provider, _tracer, _last
+    last, _last, _provider, _tracer = _last, None, None, None
+    if last is not None:
+        last.ask()
+        _wait_for(last)
 
 
 def flush() -> None:
     """Hand over what is left, before a process ends in a way that runs nothing else (Airflow's tasks do)."""
-    if _provider is not None:
-        _for_a_while(_provider.force_flush)
+    if _provider is None or _is_kept_waiting():
+        return
+    handing_over = threading.Thread(target=_provider.force_flush, name="traces-handed-over", daemon=True)
+    handing_over.start()
+    _wait_for(handing_over)
 
 
-def _for_a_while(act: Callable[[], object]) -> None:
-    """Whom a collector keeps waiting goes on without it."""
-    acting = threading.Thread(target=act, name="traces-handed-over", daemon=True)
-    acting.start()
-    acting.join(_LAST_SECONDS)
+def _wait_for(handing_over: threading.Thread) -> None:
+    """Whom a collector keeps waiting goes on without it; nobody after that waits again for the same."""
+    global _slow  # noqa: PLW0603 - one process, one destination
+    if _is_kept_waiting():
+        return
+    handing_over.join(_LAST_SECONDS)
+    _slow = handing_over
+
+
+def _is_kept_waiting() -> bool:
+    return _slow is not None and _slow.is_alive()
 
 
 def span(

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import os
+import signal
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from uuid import UUID
@@ -238,6 +243,82 @@ def test_nobody_waits_for_a_collector_that_is_away(
     tracing.flush()
     assert "traces-handed-over" in {thread.name for thread in threading.enumerate()}  # still trying, and nobody waits
     tracing.stop_tracing()
+
+
+@contextmanager
+def process(program: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
+    """Python whose standard output is a pipe, as under a supervisor, and is not unbuffered."""
+    command = [sys.executable, "-c", f"from carenotify import tracing\n{program}"]
+    environment = {"PYTHONPATH": str(INCLUDE), "PATH": "/usr/bin:/bin"} | variables
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, env=environment, text=True, start_new_session=True, **pipes) as started:  # type: ignore[call-overload]
+        try:
+            yield started
+        finally:
+            if started.poll() is None:
+                os.killpg(started.pid, signal.SIGKILL)  # its fork too, if one hangs
+
+
+def test_a_collector_that_never_answers_is_waited_for_once() -> None:
+    program = """
+tracing.configure_tracing("tests", exporter="otlp")
+with tracing.span("one"):
+    pass
+tracing._LAST_SECONDS = 0.1
+tracing.flush()
+tracing._LAST_SECONDS = 60
+tracing.flush()  # and then again, at the end
+"""
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        where = f"http://127.0.0.1:{mute.getsockname()[1]}"
+        variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": where, "OTEL_EXPORTER_OTLP_TIMEOUT": "60"}
+        with process(program, **variables) as ended:
+            assert ended.wait(timeout=20) == 0
+
+
+JAMMED = """
+import os, sys
+tracing._LAST_SECONDS = 0.1
+tracing.configure_tracing("tests", exporter="console")
+for _ in range(400):  # some 200 kB; a pipe holds 64
+    with tracing.span("one"):
+        pass
+tracing.flush()
+assert tracing._is_kept_waiting()
+"""
+FORK = """
+child = os.fork()
+if child == 0:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    print("of the child", flush=True)
+    with tracing.span("of the child"):
+        pass
+    tracing.flush()
+    os._exit(3 if tracing._is_kept_waiting() else 0)
+os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.parametrize("then", [pytest.param("", id="ends"), pytest.param(FORK, id="forks")])
+def test_standard_output_that_nobody_reads_keeps_no_process_from_ending(then: str) -> None:
+    with process(JAMMED + then) as jammed:
+        assert jammed.wait(timeout=20) == 0
+
+
+def test_what_is_left_at_the_end_is_handed_over_where_no_thread_starts_any_more() -> None:
+    program = """
+import atexit, threading
+tracing.configure_tracing("tests", exporter="console")
+def refuse(thread):
+    raise RuntimeError("can't create new thread at interpreter shutdown")
+atexit.register(setattr, threading.Thread, "start", refuse)  # as Python 3.12 does
+with tracing.span("one"):
+    pass
+"""
+    with process(program) as ended:
+        lines, errors = ended.communicate(timeout=20)
+    assert not errors
+    assert [json.loads(line)["name"] for line in lines.splitlines()] == ["one"]
 
 
 CHOICES: dict[str, tuple[dict[str, str], str | None]] = {
