@@ -38,6 +38,7 @@ def mortal_broker() -> Iterator[PrivateServer]:
 def small_ward(mortal_postgres: PrivateServer, mortal_broker: PrivateServer, tmp_path: Path) -> Iterator[OpenWard]:
     """`small_ward(size, settings…, without=…)` opens a ward whose workers are quick to take over from those gone."""
     with ExitStack() as stack:
+        stack.callback(_show_logs, tmp_path)
 
         def opened(
             size: Size, *arguments: str, without: str = "", stalled_seconds: float = STALLED_SECONDS, **settings: str
@@ -67,6 +68,12 @@ def small_ward(mortal_postgres: PrivateServer, mortal_broker: PrivateServer, tmp
             )
 
         yield opened
+
+
+def _show_logs(folder: Path) -> None:
+    """What the workers said last, for whoever reads of a drill that failed."""
+    for log in sorted(folder.glob("worker-*.log")):
+        print(f"--- {log.name}", log.read_text()[-5000:], sep="\n")
 
 
 def _virtual_host(broker: PrivateServer, name: str) -> str:
