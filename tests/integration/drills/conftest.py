@@ -13,6 +13,7 @@ import pytest
 from carenotify.storage.migrate import migrate
 from drills.private_server import PrivateServer, private_server
 from drills.ward import Size, Ward, open_ward
+from stack.progress import say
 from stack.rabbitmq import ADMIN, call_management
 
 GRACE_SECONDS = 4.0
@@ -73,7 +74,7 @@ def small_ward(mortal_postgres: PrivateServer, mortal_broker: PrivateServer, tmp
 def _show_logs(folder: Path) -> None:
     """What the workers said last, for whoever reads of a drill that failed."""
     for log in sorted(folder.glob("worker-*.log")):
-        print(f"--- {log.name}", log.read_text()[-5000:], sep="\n")
+        say(f"--- {log.name}\n{log.read_text()[-5000:]}")
 
 
 def _virtual_host(broker: PrivateServer, name: str) -> str:
