@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import re
+from datetime import time
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -281,3 +282,20 @@ def test_a_provider_has_no_limit_until_one_is_set() -> None:
     assert limited.messages_per_second("twilio") is None
     assert limited.messages_per_second("carrier-pigeon") is None
     assert refusal(SES_MESSAGES_PER_SECOND="-1").startswith("CARENOTIFY_SES_MESSAGES_PER_SECOND: ")
+
+
+def test_the_report_goes_to_those_who_are_alerted_until_somebody_else_is_named() -> None:
+    alerted = NEEDED | {"CARENOTIFY_ALERT_TO": "it@example.org, night@example.org"}
+    assert load_settings(NEEDED).report_receivers == ("alert_to", ())
+    assert load_settings(alerted).report_receivers == ("alert_to", ("it@example.org", "night@example.org"))
+    both = alerted | {"CARENOTIFY_REPORT_TO": "head@example.org"}
+    assert load_settings(both).report_receivers == ("report_to", ("head@example.org",))
+
+
+def test_the_time_of_the_report_is_one_that_a_clock_shows() -> None:
+    assert load_settings(NEEDED).report_time == time(18)
+    assert load_settings(NEEDED | {"CARENOTIFY_REPORT_TIME": " 06:45 "}).report_time == time(6, 45)
+    for wrong in ("24:00", "18", "18:00:30", "6 pm"):
+        assert (
+            refusal(REPORT_TIME=wrong) == f"CARENOTIFY_REPORT_TIME: {wrong!r} is not a time of day; write it as 18:00"
+        )

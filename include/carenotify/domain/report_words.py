@@ -20,10 +20,10 @@ KINDS: Mapping[str, str] = {
 ENDINGS: Mapping[str, str] = {
     "failed": "failed",
     "bounced": "came back",
-    "expired": "ran out of time",
-    "suppressed": "were held back",
-    "unsubscribed": "met somebody who had said STOP",
-    "cancelled": "were called off",
+    "expired": "out of time",
+    "suppressed": "held back",
+    "unsubscribed": "stopped by their receiver",
+    "cancelled": "called off",
 }
 
 # Why a message did not arrive; where no reason is noted, how it ended.

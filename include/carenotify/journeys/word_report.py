@@ -111,8 +111,9 @@ def _notices(report: EveningReport, settings: Settings) -> Iterator[str]:
             "handbook."
         )
     elif report.delivery.untold and not is_open:
-        told = count(report.delivery.untold, "patient")
-        yield f"{told} neither told nor left out for a reason: have them called."
+        untold = report.delivery.untold
+        were = "was" if untold == 1 else "were"
+        yield f"{count(untold, 'patient')} {were} neither told nor left out for a reason: have them called."
 
 
 def _sections(report: EveningReport) -> Iterator[_Section]:
@@ -161,7 +162,7 @@ def _not_reached(report: EveningReport) -> _Section:
         ["messages", "patients not reached"],
         rows,
         nothing="Every reminder arrived.",
-        note=f"Of the messages {', '.join(endings)}. A patient with two messages may count under two reasons."
+        note=f"Of the messages: {', '.join(endings)}. A patient with two messages may count under two reasons."
         if endings
         else "",
     )
@@ -184,7 +185,7 @@ def _held_back(report: EveningReport) -> _Section:
         [
             ("Rows in quarantine", [f"{delivery.quarantined:,}"]),
             ("Addresses left out as wrong", [f"{delivery.addresses_left_out:,}"]),
-            ("Addresses that are not used from today on", [f"{sum(delivery.suppressions.values()):,}"]),
+            ("Addresses left alone from that day on", [f"{sum(delivery.suppressions.values()):,}"]),
         ],
     )
 
@@ -221,7 +222,7 @@ def _coverage(report: EveningReport) -> _Section:
     rows = [(f"With {what}", [f"{number:,}", _of(number, coverage.patients)]) for what, number in reachable.items()]
     neither = coverage.patients - coverage.with_any
     rows.append(("With any of them", [f"{coverage.with_any:,}", _of(coverage.with_any, coverage.patients)]))
-    rows.append(("Cannot be reached", [f"{neither:,}", _of(neither, coverage.patients)]))
+    rows.append(("Cannot be reached", [f"{neither:,}", ""]))
     return _Section(
         "Contact coverage",
         ["patients", "of all"],

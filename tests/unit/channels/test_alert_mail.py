@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 import email.policy
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from functools import partial
@@ -17,7 +18,7 @@ from scripted_servers import CUT, MailServer, mail_server
 
 from carenotify.channels.email.alert_mail import SesAlerts, SmtpAlerts, compose, first_that_takes
 from carenotify.channels.email.compose import Sender
-from carenotify.domain.alert_mail import AlertMail, AlertSender, RefusedReceiver
+from carenotify.domain.alert_mail import AlertMail, AlertSender, CsvFile, RefusedReceiver
 from carenotify.errors import AlertNotSentError, SettingsError
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
@@ -118,6 +119,38 @@ def test_a_server_that_is_not_there_is_asked_once_and_not_for_each_receiver(serv
     with pytest.raises(AlertNotSentError, match="cannot be reached"):
         smtp(server)(MAIL)
     assert server.connections == 1
+
+
+TABLE = CsvFile("delivery-2026-11-21.csv", "figure,of,number\r\nreached,sms,\"1,000\"\r\nGröße=,,3\r\n")
+
+
+@pytest.mark.parametrize("way", ["smtp", "ses"])
+def test_a_table_comes_along_beside_both_forms_as_a_file_that_a_spreadsheet_opens(
+    server: MailServer, amazon: AwsServer, way: str
+) -> None:
+    mail = replace(MAIL, files=[TABLE])
+    if way == "smtp":
+        smtp(server)(mail)
+        taken = parsed(server.mails[0])
+    else:
+        ses(amazon)(mail)
+        taken = parsed(mail_of(amazon.calls[0][1]))
+    assert [part.get_content_type() for part in taken.walk()] == [
+        "multipart/mixed",
+        "multipart/alternative",
+        "text/plain",
+        "text/html",
+        "text/csv",
+    ]
+    (table,) = taken.iter_attachments()
+    assert (table.get_filename(), table.get_content_charset()) == (TABLE.name, "utf-8")
+    assert table.get_payload(decode=True) == TABLE.text.encode()
+
+
+def test_what_is_wrong_with_the_receivers_is_told_under_the_setting_that_names_them(server: MailServer) -> None:
+    mailer = SmtpAlerts(server.url, FROM, ("not an address",), setting="CARENOTIFY_REPORT_TO", clock=lambda: NOW)
+    with pytest.raises(AlertNotSentError, match="CARENOTIFY_REPORT_TO: there is no mail address in it"):
+        mailer(MAIL)
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
