@@ -27,6 +27,7 @@ from carenotify.journeys.note_failure import (
 )
 from carenotify.storage.database import Database
 from day_of_run import opened_app
+from private_errors import private_errors
 
 # What calls us does one thing after the other, and a mail is what matters here.
 _PATIENCE_SECONDS = 2
@@ -62,6 +63,7 @@ class _RunNotifier(BaseNotifier):
         super().__init__(context)
         self.what_to_do = what_to_do
 
+    @private_errors
     def notify(self, context: Any) -> None:
         """Tell staff, unless they were told before."""
         run = self.run_to_tell_of(context)

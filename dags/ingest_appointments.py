@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from airflow.providers.common.sql.operators.sql import SQLCheckOperator
 from airflow.sdk import CronTriggerTimetable, Param, TriggerRule, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
 
@@ -18,6 +17,8 @@ from carenotify.app import App
 from carenotify.config import load_settings
 from carenotify.errors import LoadHeldError, SourceAnswerError
 from day_of_run import day_of_run, opened_app
+from private_errors import private_errors
+from private_sql_check import PrivateSQLCheckOperator
 from task_retries import tried_again
 
 SETTINGS = load_settings()
@@ -79,12 +80,14 @@ def _source(app: App) -> Any:
 
 
 @task.branch(task_display_name="Load, or release a held load")
+@private_errors
 def choose_way() -> str:
     """Release a held load when the form names one, else load."""
     return "release_load" if get_current_context()["params"]["release_run_id"] else "start_load"
 
 
 @task(task_display_name="Choose the days")
+@private_errors
 def start_load() -> list[str]:
     """Register the load; gives the days to fetch."""
     from carenotify.journeys.start_load import start_load
@@ -108,6 +111,7 @@ def start_load() -> list[str]:
     map_index_template="{{ task.op_kwargs['day'] }}",
     max_active_tis_per_dagrun=4,
 )
+@private_errors
 def fetch_day(day: str) -> dict[str, Any]:
     """Copy one local day into staging."""
     from carenotify.journeys.fetch_day import fetch_day
@@ -118,6 +122,7 @@ def fetch_day(day: str) -> dict[str, Any]:
 
 
 @task(task_display_name="Fetch what changed")
+@private_errors
 def fetch_updates() -> dict[str, Any]:
     """Copy what changed since the last good load, on whatever day."""
     from carenotify.journeys.fetch_updates import fetch_updates
@@ -127,6 +132,7 @@ def fetch_updates() -> dict[str, Any]:
 
 
 @task(task_display_name="Ask for what vanished", trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS)
+@private_errors
 def fetch_missing() -> dict[str, int]:
     """Ask by id for known appointments that did not come. Goes on with the days that came."""
     from carenotify.journeys.fetch_missing import fetch_missing
@@ -142,6 +148,7 @@ def fetch_missing() -> dict[str, int]:
 
 
 @task(task_display_name="Check the quality")
+@private_errors
 def check_load() -> dict[str, int]:
     """The quality gate: bad rows go to quarantine, too many of them hold the load. The page "Data docs" shows more."""
     from carenotify.journeys.check_load import BadShares, check_load
@@ -157,6 +164,7 @@ def check_load() -> dict[str, int]:
 
 
 @task(task_display_name="Load")
+@private_errors
 def load_appointments() -> dict[str, int]:
     """Make the load true, in one transaction, and tell the patients whose appointment changed."""
     from carenotify.journeys.load_appointments import load_appointments
@@ -172,6 +180,7 @@ def load_appointments() -> dict[str, int]:
 
 
 @task(task_display_name="Release the held load")
+@private_errors
 def release_load() -> dict[str, int]:
     """Let a held load in, because a person has looked at it."""
     from carenotify.journeys.release_load import release_load
@@ -182,6 +191,7 @@ def release_load() -> dict[str, int]:
 
 
 @task(task_display_name="Close the load", trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS, retries=0)
+@private_errors
 def close_load() -> None:
     """Fail the run when it is not loaded, or when a day did not come whole, after the good days were loaded."""
     from carenotify.journeys.close_load import close_load
@@ -239,7 +249,7 @@ def ingest_appointments() -> None:
         load_appointments(),
         close_load(),
     )
-    counts_agree = SQLCheckOperator(
+    counts_agree = PrivateSQLCheckOperator(
         task_id="counts_agree",
         task_display_name="Check the counts",
         doc_md="The load is marked as loaded, and every row that it let through is in the table of appointments.",

@@ -10,6 +10,7 @@ from alert_mails import told_of_trouble
 from carenotify.config import load_settings
 from carenotify.domain.notification import Channel
 from day_of_run import opened_app
+from private_errors import private_errors
 from task_retries import tried_again
 
 load_settings()  # a setting that is wrong is to be seen as this file's import error, not first when it runs
@@ -33,6 +34,7 @@ reason in the task's XCom. A dry run counts and changes nothing.
 
 
 @task(task_display_name="Replay what failed")
+@private_errors
 def replay() -> dict[str, int]:
     """Let failed notifications be due again; counts them, and by reason those that are not. The workers send them."""
     from carenotify.journeys.replay_dead_letters import replay_matching

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from airflow.providers.common.sql.operators.sql import SQLCheckOperator
 from airflow.sdk import CronTriggerTimetable, Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
@@ -14,6 +13,8 @@ from carenotify.config import load_settings
 from carenotify.domain.window import local_day
 from carenotify.errors import PlanDayError, WindowClosedError
 from day_of_run import day_of_run, opened_app
+from private_errors import private_errors
+from private_sql_check import PrivateSQLCheckOperator
 from task_retries import tried_again
 
 SETTINGS = load_settings()
@@ -53,6 +54,7 @@ WHERE waiting.kind = 'reminder' AND waiting.status = 'pending' AND waiting.attem
 
 
 @task(task_display_name="Plan the day")
+@private_errors
 def plan() -> list[dict[str, Any]]:
     """Plan the day's reminders; gives the batches to publish. A window that is over plans nothing."""
     context = get_current_context()
@@ -82,6 +84,7 @@ def plan() -> list[dict[str, Any]]:
     retry_delay=AFTER_THE_LEASE,
     retry_exponential_backoff=0,
 )
+@private_errors
 def publish(batch: dict[str, Any]) -> dict[str, int]:
     """Publish one batch and wait until the broker has confirmed it."""
     from uuid import UUID
@@ -134,7 +137,7 @@ def send_reminders() -> None:
     """Wire the steps."""
     published = publish.expand(batch=plan())
     # All that is due has left: a batch whose retries are spent may still be published by a worker's relay.
-    published >> SQLCheckOperator(
+    published >> PrivateSQLCheckOperator(
         task_id="nothing_waits",
         task_display_name="Nothing waits",
         doc_md="Every reminder that is due has left for the broker, unless its channel is paused.",

@@ -10,6 +10,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from alert_mails import told_of_trouble
 from carenotify.config import load_settings
 from day_of_run import opened_app
+from private_errors import private_errors
 from task_retries import tried_again
 
 SETTINGS = load_settings()
@@ -44,6 +45,7 @@ LOOKS = 16
     retry_delay=timedelta(seconds=15),
     max_retry_delay=timedelta(minutes=2),
 )
+@private_errors
 def look() -> dict[str, int]:
     """Note what failed since the last look as alerts; counts them by kind."""
     with opened_app("watch_delivery") as app:
@@ -51,6 +53,7 @@ def look() -> dict[str, int]:
 
 
 @task(task_display_name="Mail what is new")
+@private_errors
 def mail() -> int:
     """Mail all alerts that wait, in one mail; counts them. A mail server that is down leaves them for the next run."""
     from airflow_mail import alert_sender

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextvars import Token
 from types import TracebackType
 from typing import Any, Self
@@ -81,15 +81,24 @@ def place_of(error: BaseException) -> str:
     return f"{type(error).__name__} at {place}"
 
 
+def chain_of(error: BaseException) -> str:
+    """The same of it and of what caused it, on one line."""
+    return ", after ".join(place_of(one) for one in _causes(error))
+
+
 def places_of(error: BaseException) -> str:
     """The whole way of an error and of what caused it, without a text of any of them."""
-    ways = []
+    return "\nafter\n".join(
+        "".join(traceback.format_tb(one.__traceback__)) + type(one).__name__ for one in _causes(error)
+    )
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error, and what Python would show as what came before it."""
     one: BaseException | None = error
     while one is not None:
-        way = "".join(traceback.format_tb(one.__traceback__))
-        ways.append(f"{way}{type(one).__name__}")
+        yield one
         one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
-    return "\nafter\n".join(ways)
 
 
 def _leave_out_what_errors_say(_: Any, __: str, line: structlog.types.EventDict) -> structlog.types.EventDict:

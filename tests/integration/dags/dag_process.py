@@ -14,7 +14,9 @@ import signal
 import sys
 import traceback
 import warnings
+from functools import partial
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 warnings.simplefilter("ignore")
@@ -29,8 +31,12 @@ from airflow.api_fastapi.core_api.datamodels.dag_run import DAGRunResponse  # no
 from airflow.callbacks.callback_requests import DagCallbackRequest  # noqa: E402
 from airflow.dag_processing.dagbag import DagBag  # noqa: E402
 from airflow.dag_processing.processor import _execute_dag_callbacks  # noqa: E402
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, AirflowTaskTimeout  # noqa: E402
 from airflow.sdk.execution_time.callback_supervisor import execute_callback  # noqa: E402
 from airflow.sdk.execution_time.supervisor import in_process_api_server  # noqa: E402
+
+from carenotify.errors import StorageError  # noqa: E402
+from tests.integration.dags.recognisable import DESCRIPTION, FAMILY, GIVEN, REPLY, STREET, phone  # noqa: E402
 
 
 def _bag(dag_id: str) -> DagBag:
@@ -52,13 +58,62 @@ def play(dag_id: str, conf: dict[str, Any]) -> dict[str, Any]:
 
 def play_without_retries(dag_id: str, conf: dict[str, Any]) -> dict[str, Any]:
     """A run in which every task has one try."""
-    dag = _dag(dag_id)
+    return _play_without_retries(_dag(dag_id), conf)
+
+
+def _play_without_retries(dag: Any, conf: dict[str, Any]) -> dict[str, Any]:
     for task in dag.tasks:
         if task.is_mapped:
             task.partial_kwargs["retries"] = 0
         else:
             task.retries = 0
     return _play(dag, conf)
+
+
+def die(dag_id: str, conf: dict[str, Any]) -> dict[str, Any]:
+    """A run in which what stands at `place` dies of a bug. With `only`, no other task is run."""
+    owner, _, name = conf["place"].rpartition(".")
+    setattr(resolve_name(owner), name, partial(_die, "of a bug"))
+    dag = _dag(dag_id)
+    if "only" in conf:
+        dag = dag.partial_subset(conf["only"], include_upstream=False)
+    return _play_without_retries(dag, {})
+
+
+def deaths(_dag_id: str, _conf: dict[str, Any]) -> dict[str, Any]:
+    """What Airflow gets to see of each of DEATHS: the classes of the error, and all that a traceback shows."""
+    from private_errors import private_errors
+
+    seen = {}
+    for name in DEATHS:
+        try:
+            private_errors(_die)(name)
+        except BaseException as error:  # noqa: BLE001
+            classes = [one.__name__ for one in type(error).__mro__]
+            seen[name] = {"classes": classes, "shown": "".join(traceback.format_exception(error))}
+    return seen
+
+
+def _die(death: str, *_: Any, **__: Any) -> None:
+    """With a patient's data in what came before, once as a cause and once as a context."""
+    try:
+        try:
+            int(FAMILY)
+        except ValueError as cause:
+            raise KeyError(phone(1)) from cause
+    except KeyError as before:
+        before.add_note(REPLY)
+        raise DEATHS[death]  # noqa: B904 - as a bug does
+
+
+DEATHS: dict[str, BaseException] = {
+    "of a bug": RuntimeError(f"{GIVEN} {FAMILY}, {STREET}: {DESCRIPTION}"),
+    "by an exit": SystemExit(f"{GIVEN} {FAMILY}"),
+    "in a way of ours": StorageError("the database refused a statement"),
+    "for good": AirflowFailException("there is nothing to be tried again"),
+    "skipped": AirflowSkipException("there is nothing to do"),
+    "cut off": AirflowTaskTimeout("this took too long"),
+}
 
 
 def _play(dag: Any, conf: dict[str, Any]) -> dict[str, Any]:
@@ -117,7 +172,7 @@ def _die_with_the_parent() -> None:
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
-VERBS = {one.__name__: one for one in (play, play_without_retries, fail, be_late, bounds)}
+VERBS = {one.__name__: one for one in (play, play_without_retries, die, deaths, fail, be_late, bounds)}
 
 
 def _in_a_fork(request: dict[str, Any]) -> int:

@@ -79,6 +79,14 @@ def test_every_task_has_an_owner_a_plain_name_and_a_text(dags: dict[str, Any]) -
             assert task["doc"], (dag_id, task_id)
 
 
+def test_no_task_hands_the_text_of_a_foreign_error_to_airflow(dags: dict[str, Any]) -> None:
+    private = {
+        f"{dag_id}.{name}": task["private"] for dag_id, dag in dags.items() for name, task in dag["tasks"].items()
+    }
+    assert len(private) > 10
+    assert [task for task, is_private in private.items() if not is_private] == []
+
+
 def test_every_mapped_task_says_what_each_of_its_instances_is(dags: dict[str, Any]) -> None:
     mapped = {
         f"{dag_id}.{task_id}": task["label"]

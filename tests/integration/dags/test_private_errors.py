@@ -1,0 +1,68 @@
+"""What a task dies of, as Airflow logs it: our own words, else its kind and place; and never what a patient's row held.
+
+That nothing of it is in any other place either is searched for in test_no_personal_data.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.integration.dags.conftest import PlayDag
+from tests.integration.dags.recognisable import leaks
+from tests.integration.ward import process_settings
+
+
+@pytest.fixture
+def settings() -> dict[str, str]:
+    """Of servers that nobody asks anything: whoever opens a connection has died before."""
+    return process_settings("postgresql://127.0.0.1:9/none")
+
+
+def test_errors_that_are_written_to_be_read_stay_and_others_are_told_by_kind_and_place(
+    dag_process: PlayDag, settings: dict[str, str]
+) -> None:
+    seen = dag_process("deaths", "", {}, settings)
+    said = {
+        "of a bug": "UnforeseenError: RuntimeError at",
+        "by an exit": "UnforeseenError: SystemExit at",
+        "in a way of ours": "StorageError: the database refused a statement",
+        "for good": "AirflowFailException: there is nothing to be tried again",
+        "skipped": "AirflowSkipException: there is nothing to do",
+        "cut off": "AirflowTaskTimeout: this took too long",
+    }
+    assert seen.keys() == said.keys() | {"log"}
+    for death, words in said.items():
+        shown = seen[death]["shown"]
+        assert words in shown
+        assert ", in _die" in shown
+        assert "after KeyError at" in shown
+        assert ", after ValueError at" in shown
+    assert leaks({death: seen[death]["shown"] for death in said}) == {}
+
+
+def test_what_airflow_would_try_again_is_tried_again_and_nothing_else(
+    dag_process: PlayDag, settings: dict[str, str]
+) -> None:
+    seen = dag_process("deaths", "", {}, settings)
+    for death in ("of a bug", "by an exit", "in a way of ours"):
+        assert "AirflowException" not in seen[death]["classes"]
+        assert "Exception" in seen[death]["classes"]
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "dying"),
+    [
+        ("replay_dead_letters", {"place": "carenotify.journeys.replay_dead_letters.replay_matching"}),
+        ("send_reminders", {"place": "airflow.sdk.BaseHook.get_connection", "only": "nothing_waits"}),
+    ],
+    ids=["a function of ours", "a check by SQL"],
+)
+def test_airflow_logs_where_a_task_died_and_not_what_was_said(
+    dag_process: PlayDag, settings: dict[str, str], dag_id: str, dying: dict[str, Any]
+) -> None:
+    run = dag_process("die", dag_id, dying, settings)
+    assert run["state"] == "failed"
+    assert "UnforeseenError: RuntimeError at" in run["log"]
+    assert leaks({"log": run["log"]}) == {}
