@@ -25,7 +25,7 @@ from carenotify.domain.wording import Hospital, TemplateVersion, render
 from carenotify.errors import DeliveryError, WordingError
 from carenotify.journeys.choose_provider import ProviderChooser
 from carenotify.metrics import record_hand_over
-from carenotify.storage import claims, templates
+from carenotify.storage import claims, results, templates
 from carenotify.storage.claims import Claim
 from carenotify.storage.database import Database, Transaction
 from carenotify.storage.patients import refuse_wrong_keys
@@ -90,7 +90,7 @@ class Deliverer:
             delivery.given_up(Attempt(notification_id, token, attempts + 1), Status.FAILED, "unreadable")
             for notification_id, attempts in unreadable
         ]
-        claims.record(transaction, outcomes, now=now, sealer=self.database.sealer)
+        results.record(transaction, outcomes, now=now, sealer=self.database.sealer)
 
     def send(self, claim: Claim) -> Outcome:
         """Word and send one claimed notification to the patient's best address, and say what came of it."""
@@ -155,7 +155,7 @@ class Deliverer:
     def record(self, outcomes: Sequence[Outcome]) -> int:
         """Write outcomes; returns how many had lost their claim and were left as they stand."""
         with self.database.transaction() as transaction:
-            recorded = claims.record(transaction, outcomes, now=self.clock(), sealer=self.database.sealer)
+            recorded = results.record(transaction, outcomes, now=self.clock(), sealer=self.database.sealer)
             found = self.chooser.learn(transaction, outcomes)
         self.chooser.adopt(found)
         if len(recorded) < len(outcomes):

@@ -13,7 +13,7 @@ from carenotify.journeys.publish_due import DuePublisher, Published
 from carenotify.journeys.record_receipt import ReceiptRecorder
 from carenotify.messaging import topology
 from carenotify.metrics import record_lost, record_swept
-from carenotify.storage import claims, outbox
+from carenotify.storage import outbox, results
 from carenotify.storage.database import Database
 
 log = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ class Relay:
         """
         now = self.clock()
         with self.database.transaction() as transaction:
-            settled = claims.settle(
+            settled = results.settle(
                 transaction, now=now, claimed_before=now - GRACE, attempts_allowed=_ATTEMPTS_ALLOWED
             )
             if settled:

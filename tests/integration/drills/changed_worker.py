@@ -17,7 +17,7 @@ from carenotify.errors import BrokerError
 from carenotify.journeys import relay_due
 from carenotify.messaging.envelope import Envelope
 from carenotify.messaging.publisher import Publisher
-from carenotify.storage import claims
+from carenotify.storage import results
 from carenotify.worker.__main__ import main
 
 _FENCE = "AND n.claim_token = o.token"
@@ -25,8 +25,8 @@ _FENCE = "AND n.claim_token = o.token"
 
 def without_fencing() -> None:
     """Whoever comes last is believed, also when the claim is another's by now."""
-    assert _FENCE in claims.RECORD
-    claims.RECORD = claims.RECORD.replace(_FENCE, "")
+    assert _FENCE in results.RECORD
+    results.RECORD = results.RECORD.replace(_FENCE, "")
 
 
 def without_confirms() -> None:

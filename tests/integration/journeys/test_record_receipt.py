@@ -20,7 +20,7 @@ from carenotify.errors import UnconfirmedDeliveryError
 from carenotify.journeys.publish_due import Published
 from carenotify.journeys.record_receipt import Recorded
 from carenotify.journeys.relay_due import GRACE
-from carenotify.storage import claims, outbox
+from carenotify.storage import outbox, results
 from carenotify.storage.claims import Claim
 from tests.integration.ward import MOBILE, Hospital, SetClock
 
@@ -167,7 +167,7 @@ def test_what_a_killed_worker_had_sent_is_not_sent_again_once_a_receipt_proves_i
     app.receipt_recorder.record([said(notification, "sent")])
     clock.now = claimed.claimed_until + GRACE
     with app.database.transaction() as transaction:
-        claims.settle(transaction, now=clock.now, claimed_before=clock.now - GRACE, attempts_allowed=6)
+        results.settle(transaction, now=clock.now, claimed_before=clock.now - GRACE, attempts_allowed=6)
     assert row(hospital, notification)[0] == "pending"
     app.receipt_recorder.apply_waiting()
     assert row(hospital, notification)[0] == "sent"

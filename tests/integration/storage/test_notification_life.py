@@ -31,7 +31,7 @@ from carenotify.errors import (
     UnconfirmedDeliveryError,
 )
 from carenotify.journeys.relay_due import GRACE
-from carenotify.storage import claims, outbox, pauses
+from carenotify.storage import outbox, pauses, results
 from carenotify.storage.claims import Claim
 from carenotify.storage.outbox import LeasedRow
 from tests.integration.ward import NOON, Hospital, SetClock
@@ -178,15 +178,15 @@ class Life:
         self.sends.setdefault(identity, []).append(claim.token)
 
     def record(self) -> None:
-        results, self.results = self.results, []
-        if not results:
+        written, self.results = self.results, []
+        if not written:
             return
         holders = dict(self.hospital.query("SELECT id, claim_token FROM notifications"))
-        ours = {one.notification_id for one in results if holders[one.notification_id] == one.claim_token}
-        one_each = list({one.notification_id: one for one in results if one.notification_id not in ours}.values())
-        one_each += [one for one in results if holders[one.notification_id] == one.claim_token]
+        ours = {one.notification_id for one in written if holders[one.notification_id] == one.claim_token}
+        one_each = list({one.notification_id: one for one in written if one.notification_id not in ours}.values())
+        one_each += [one for one in written if holders[one.notification_id] == one.claim_token]
         done = self.act(
-            lambda transaction: claims.record(transaction, one_each, now=self.clock.now, sealer=self.app.sealer)
+            lambda transaction: results.record(transaction, one_each, now=self.clock.now, sealer=self.app.sealer)
         )
         assert done == ours, "a result was written by somebody who had lost the claim, or was not written"
         for identity in done:
@@ -234,7 +234,7 @@ class Life:
     def sweep(self) -> None:
         now = self.clock.now
         self.act(
-            lambda transaction: claims.settle(
+            lambda transaction: results.settle(
                 transaction, now=now, claimed_before=now - GRACE, attempts_allowed=ATTEMPTS_ALLOWED
             )
         )
