@@ -13,7 +13,7 @@ from carenotify.domain.masking import MASK, mask_address
 from carenotify.domain.notification import Channel
 from carenotify.domain.patient import addresses
 from carenotify.errors import NotFoundError
-from carenotify.storage import audit_log, notification_stories
+from carenotify.storage import audit_log, notification_search, notification_stories
 from carenotify.storage.database import Database, Transaction
 from carenotify.storage.notification_stories import NotificationState, Story
 from carenotify.storage.recipients import Recipient, read_recipient
@@ -98,20 +98,20 @@ def read_page(
     limit: int,
     timer: Callable[[], float] = time.monotonic,
 ) -> PageOfStates:
-    """The newest notifications that meet the conditions, see `notification_stories.newest`.
+    """The newest notifications that meet the conditions, see `notification_search.newest`.
 
     What no index finds is looked for among the newest, and then further back, for a second or so. A page may hold fewer
     than there are then, even none, and have a next one.
     """
-    if not notification_stories.is_usual(wanted):
+    if not notification_search.is_usual(wanted):
         with database.transaction() as transaction:
-            return _page(notification_stories.newest(transaction, wanted, limit=limit + 1), limit)
+            return _page(notification_search.newest(transaction, wanted, limit=limit + 1), limit)
     found: list[NotificationState] = []
     begun, left = timer(), dict(wanted)
     while True:
         with database.transaction() as transaction:
-            found += notification_stories.newest(transaction, left, limit=limit + 1 - len(found), among=_LOOK_AT)
-            last = None if len(found) > limit else notification_stories.last_among(transaction, left, _LOOK_AT)
+            found += notification_search.newest(transaction, left, limit=limit + 1 - len(found), among=_LOOK_AT)
+            last = None if len(found) > limit else notification_search.last_among(transaction, left, _LOOK_AT)
         if last is None:
             return _page(found, limit)
         if timer() - begun > _LOOK_SECONDS:

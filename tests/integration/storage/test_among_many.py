@@ -16,7 +16,7 @@ import pytest
 
 from carenotify.app import App, build_app
 from carenotify.journeys.read_notifications import read_page
-from carenotify.storage import notification_stories, overview
+from carenotify.storage import notification_search, overview
 from carenotify.storage.database import Transaction
 from tests.integration.ward import make_settings
 
@@ -87,7 +87,7 @@ def rows_read(app: App, table: str, work: Callable[[Transaction], Found]) -> tup
 def search(app: App, wanted: Mapping[str, object]) -> tuple[int, int]:
     """How many a page of a search holds, and how many rows were looked at for it."""
     found, read = rows_read(
-        app, "notifications", lambda transaction: notification_stories.newest(transaction, wanted, limit=PAGE)
+        app, "notifications", lambda transaction: notification_search.newest(transaction, wanted, limit=PAGE)
     )
     return len(found), read
 
@@ -96,7 +96,7 @@ def deep(app: App) -> object:
     """The cursor of a page in the middle."""
     middle = {"until": FIRST + timedelta(days=DAYS / 2)}
     with app.database.transaction() as transaction:
-        return notification_stories.newest(transaction, middle, limit=1)[0].id
+        return notification_search.newest(transaction, middle, limit=1)[0].id
 
 
 @pytest.mark.parametrize(
