@@ -13,13 +13,14 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 from airflow.sdk import BaseNotifier, DeadlineAlert, DeadlineReference, SyncCallback
 
-from airflow_mail import notify
+from airflow_mail import alert_sender, notify
 from carenotify.app import App
 from carenotify.domain.alert import AlertKind
 from carenotify.domain.alert_mail import message_id_of
 from carenotify.errors import AlertNotSentError, DatabaseUnavailableError, StorageError
 from carenotify.journeys.note_failure import (
     note_deadline_missed,
+    note_load_held,
     note_mailed,
     note_perhaps_mailed,
     note_run_failed,
@@ -39,10 +40,13 @@ def _more(kind: AlertKind) -> str:
     return f"<p>In the handbook: docs/operations.md{kind.anchor}</p>\n"
 
 
-def told_of_trouble(*, what_to_do: str, done_within: timedelta) -> dict[str, Any]:
-    """A DAG's `on_failure_callback` and `deadline`: a run is to be done so long after it was queued."""
+def told_of_trouble(*, what_to_do: str, done_within: timedelta, loads: bool = False) -> dict[str, Any]:
+    """A DAG's `on_failure_callback` and `deadline`: a run is to be done so long after it was queued.
+
+    `loads`: its runs are loads, which can be held.
+    """
     return {
-        "on_failure_callback": [RunFailed(what_to_do=what_to_do)],
+        "on_failure_callback": [(LoadFailed if loads else RunFailed)(what_to_do=what_to_do)],
         "deadline": DeadlineAlert(
             reference=DeadlineReference.DAGRUN_QUEUED_AT,
             interval=done_within,
@@ -132,6 +136,33 @@ be run again without harm.</p>
     def run_to_tell_of(self, context: Any) -> tuple[str, str]:
         """The run that failed."""
         return context["dag"].dag_id, context["run_id"]
+
+
+class LoadFailed(RunFailed):
+    """For a DAG that loads: a load that is held is told as that, with the reason, since staff are told of its end too.
+
+    Every other failure is told as that of any run.
+    """
+
+    @private_errors
+    def notify(self, context: Any) -> None:
+        """Tell staff, unless they were told before."""
+        _, run_id = self.run_to_tell_of(context)
+        with opened_app("alert_mails") as app:
+            held = self._notes_that_it_is_held(app, run_id)
+            if held:
+                app.alert_mailer.mail(alert_sender(app.settings, app.clock), kinds=[AlertKind.LOAD_HELD])
+        if not held:
+            super().notify(context)
+
+    def _notes_that_it_is_held(self, app: App, run_id: str) -> bool:
+        try:
+            return app.database.answers(timeout_seconds=_PATIENCE_SECONDS) and note_load_held(
+                app.database, run_id, app.clock()
+            )
+        except StorageError as error:
+            self.log.warning("Whether the load is held cannot be found out: %s", error)
+            return False
 
 
 class DeadlineMissed(_RunNotifier):

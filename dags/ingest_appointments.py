@@ -236,7 +236,7 @@ def close_load() -> None:
         ),
     },
     # The next run comes after 30 minutes.
-    **told_of_trouble(what_to_do=WHAT_TO_DO, done_within=timedelta(minutes=25)),
+    **told_of_trouble(what_to_do=WHAT_TO_DO, done_within=timedelta(minutes=25), loads=True),
 )
 def ingest_appointments() -> None:
     """Wire the steps."""

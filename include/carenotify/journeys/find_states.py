@@ -15,6 +15,7 @@ from carenotify.domain.breaker import Breaker
 from carenotify.domain.notification import Channel
 from carenotify.storage import pauses, provider_states, watched
 from carenotify.storage.database import Transaction
+from carenotify.storage.watched import NotTakenOver
 
 # In which, in ordinary running, a channel on which something is due sends something, and all of it is published.
 _QUIET_FOR = timedelta(minutes=3)
@@ -115,19 +116,25 @@ def _not_taken_over(transaction: Transaction, _settings: Settings, now: datetime
 
     One that failed in a run of Airflow is told as that run's failure.
     """
-    loads = watched.loads_not_taken_over(transaction, since=now - _LOADS_OF, failed_until=now - _RUN_NOTED_WITHIN)
-    keys = {one.run_id: f"{AlertKind.LOAD_HELD}:{one.run_id}:{one.finished_at.isoformat()}" for one in loads}
-    new = [
-        NewAlert(
-            AlertKind.LOAD_HELD,
-            one.run_id,
-            keys[one.run_id],
-            details={"status": one.status, "reason": one.reason, "run": one.run_id},
-        )
-        for one in loads
-        if not one.told_as_run
-    ]
-    return States(new, [keys[one.run_id] for one in loads if one.lasts])
+    loads = loads_not_taken_over(transaction, now=now)
+    return States(
+        [held_back(one) for one in loads if not one.told_as_run], [_key_of_load(one) for one in loads if one.lasts]
+    )
+
+
+def loads_not_taken_over(transaction: Transaction, *, now: datetime) -> list[NotTakenOver]:
+    """What was loaded lately and not taken over."""
+    return watched.loads_not_taken_over(transaction, since=now - _LOADS_OF, failed_until=now - _RUN_NOTED_WITHIN)
+
+
+def held_back(load: NotTakenOver) -> NewAlert:
+    """What is told of such a load. Whoever tells it first, it is the same, and so is told once."""
+    details = {"status": load.status, "reason": load.reason, "run": load.run_id}
+    return NewAlert(AlertKind.LOAD_HELD, load.run_id, _key_of_load(load), details=details)
+
+
+def _key_of_load(load: NotTakenOver) -> str:
+    return f"{AlertKind.LOAD_HELD}:{load.run_id}:{load.finished_at.isoformat()}"
 
 
 STATES: Mapping[AlertKind, Finder] = {

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from carenotify.domain.alert import AlertKind, NewAlert
+from carenotify.journeys.find_states import held_back, loads_not_taken_over
 from carenotify.storage import alerts
 from carenotify.storage.database import Database
 
@@ -22,6 +23,19 @@ def note_run_failed(database: Database, dag_id: str, run_id: str, what_to_do: st
     watch_delivery sends the mail, under the same Message-ID. Raises StorageError.
     """
     return _note(database, AlertKind.TASK_FAILED, dag_id, run_id, what_to_do, now)
+
+
+def note_load_held(database: Database, run_id: str, now: datetime) -> bool:
+    """Whether the load of that run is held. It is told as that then, which has an end, in place of the run's failure.
+
+    The alert waits to be mailed, as if watch_delivery had raised it. Raises StorageError.
+    """
+    with database.transaction() as transaction:
+        held = [
+            one for one in loads_not_taken_over(transaction, now=now) if (one.run_id, one.status) == (run_id, "held")
+        ]
+        alerts.raise_alerts(transaction, [held_back(one) for one in held], now=now)
+    return bool(held)
 
 
 def note_deadline_missed(database: Database, dag_id: str, run_id: str, what_to_do: str, now: datetime) -> UUID | None:

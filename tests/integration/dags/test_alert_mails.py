@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from carenotify.app import App, build_app
+from carenotify.config import load_settings
+from carenotify.domain.alert_mail import AlertMail
+from carenotify.storage.ingest_runs import settle_run, start_run
 from stack import airflow
 from tests.integration.dags.conftest import Mailbox, PlayDag, query
 from tests.integration.ward import process_settings
@@ -183,3 +188,69 @@ def test_what_no_mail_server_took_waits_to_be_mailed_with_the_rest(
         ("task_failed", f"{DAG} {RUN}", False, False),
         ("deadline_missed", f"{DAG} {RUN}", False, False),
     ]
+
+
+# --- a load that is held ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def app(settings: dict[str, str]) -> Iterator[App]:
+    """What watch_delivery works with."""
+    app = build_app(load_settings({name: value for name, value in settings.items() if name.startswith("CARENOTIFY_")}))
+    yield app
+    app.close()
+
+
+def load_is(app: App, status: str, reason: str) -> None:
+    now = app.clock()
+    with app.database.transaction() as transaction:
+        start_run(transaction, run_id=RUN, now=now, first_day=now.date(), last_day=now.date())
+        settle_run(transaction, run_id=RUN, status=status, now=now, reason=reason)
+
+
+def told_by_watch_delivery(app: App) -> list[AlertMail]:
+    """Its next look, and what it mails."""
+    assert app.delivery_watch.look() == {}
+    mails: list[AlertMail] = []
+    app.alert_mailer.mail(mails.append)
+    return mails
+
+
+def test_a_held_load_is_told_at_once_with_its_reason_then_its_end_and_nothing_twice(
+    dag_process: PlayDag, settings: dict[str, str], mailbox: Mailbox, app: App
+) -> None:
+    load_is(app, "held", "patients would be told of 612 changes ahead")
+    for _ in range(2):  # as a scheduler may call
+        dag_process("fail", "ingest_appointments", {"run_id": RUN}, settings)
+    (mail,) = mailbox.mails
+    assert mail["Subject"] == "carenotify: 1 load not taken over"
+    for told in ("is held", "612 changes ahead", "What to do", "docs/operations.md#load_held"):
+        assert told in mailbox.html()
+    assert noted(settings) == [("load_held", RUN, True, True)]
+    assert told_by_watch_delivery(app) == []
+
+    with app.database.transaction() as transaction:
+        settle_run(transaction, run_id=RUN, status="discarded", now=app.clock(), reason="discarded by a person")
+    (end,) = told_by_watch_delivery(app)
+    assert end.subject == "carenotify: over: 1 load not taken over"
+    assert told_by_watch_delivery(app) == []
+
+
+def test_a_held_load_whose_mail_nobody_took_is_mailed_by_watch_delivery(
+    dag_process: PlayDag, settings: dict[str, str], mailbox: Mailbox, app: App
+) -> None:
+    load_is(app, "held", "612 changes")
+    mailbox.refuses = True
+    dag_process("fail", "ingest_appointments", {"run_id": RUN}, settings)
+    assert noted(settings) == [("load_held", RUN, False, False)]
+    (mail,) = told_by_watch_delivery(app)
+    assert mail.subject == "carenotify: 1 load not taken over"
+
+
+def test_a_load_that_failed_is_told_as_its_run(
+    dag_process: PlayDag, settings: dict[str, str], mailbox: Mailbox, app: App
+) -> None:
+    load_is(app, "failed", "a step of the load failed")
+    dag_process("fail", "ingest_appointments", {"run_id": RUN}, settings)
+    assert [mail["Subject"] for mail in mailbox.mails] == ["carenotify: ingest_appointments failed"]
+    assert noted(settings) == [("task_failed", f"ingest_appointments {RUN}", True, True)]

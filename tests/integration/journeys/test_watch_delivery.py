@@ -17,7 +17,7 @@ from carenotify.app import App
 from carenotify.domain.alert import AlertKind, Severity
 from carenotify.domain.notification import Channel
 from carenotify.errors import AddressRejectedError
-from carenotify.journeys.note_failure import note_run_failed
+from carenotify.journeys.note_failure import note_load_held, note_run_failed
 from carenotify.journeys.pace_sending import UNPACED
 from carenotify.storage import heartbeats, pauses
 from carenotify.storage.ingest_runs import settle_run, start_run
@@ -523,10 +523,43 @@ def test_a_load_that_failed_in_a_run_of_airflow_is_told_once_as_that_run_and_one
     assert [alert.subject for alert in all_alerts(app)] == ["ingest_appointments scheduled", "cli"]
 
 
-def test_a_load_that_is_held_is_told_as_that_too_since_it_has_an_end(app: App, clock: SetClock) -> None:
+@pytest.mark.parametrize("watch_first", [False, True])
+def test_a_held_load_is_told_once_whether_its_run_or_a_look_tells_it_and_so_is_its_end(
+    app: App, clock: SetClock, watch_first: bool
+) -> None:
     load(app, "scheduled", "held", at=timedelta(), reason="612 changes")
-    note_run_failed(app.database, "ingest_appointments", "scheduled", "look", clock())
-    assert app.delivery_watch.look() == {"load_held": 1}
+    if watch_first:
+        assert app.delivery_watch.look() == {"load_held": 1}
+    for _ in range(2):  # as a scheduler may call
+        assert note_load_held(app.database, "scheduled", clock())
+    clock.advance(minutes=10)
+    assert app.delivery_watch.look() == {}
+    (alert,) = all_alerts(app)
+    assert (alert.kind, alert.details["reason"]) == (AlertKind.LOAD_HELD, "612 changes")
+    assert open_states(app) == {"load_held"}
+    with app.database.transaction() as transaction:
+        settle_run(transaction, run_id="scheduled", status="discarded", now=clock(), reason="discarded by a person")
+    assert app.delivery_watch.look() == {}
+    assert open_states(app) == set()
+    assert len(all_alerts(app)) == 1
+
+
+def test_a_load_that_is_held_once_more_is_told_once_more(app: App, clock: SetClock) -> None:
+    for minutes in (0, 60):
+        load(app, "scheduled", "held", at=timedelta(minutes=minutes))
+        assert note_load_held(app.database, "scheduled", clock())
+    assert len(all_alerts(app)) == 2
+
+
+@pytest.mark.parametrize("status", ["failed", "loaded", "running", None])
+def test_the_failure_of_a_run_whose_load_is_not_held_is_not_told_as_a_held_load(
+    app: App, clock: SetClock, status: str | None
+) -> None:
+    load(app, "another", "held", at=timedelta())
+    if status is not None:
+        load(app, "scheduled", status, at=timedelta())
+    assert not note_load_held(app.database, "scheduled", clock() + timedelta(minutes=5))
+    assert all_alerts(app) == []
 
 
 def test_a_look_is_a_sign_of_life(app: App, clock: SetClock) -> None:
