@@ -119,6 +119,25 @@ def test_a_flood_of_failures_is_one_mail_with_groups(staffed: App, messages: Mes
     assert len(mail.text) < 3000
 
 
+def test_reminders_that_were_not_sent_inside_their_window_are_mailed(
+    staffed: App, hospital: Hospital, mailbox: Mailbox, clock: SetClock
+) -> None:
+    for number in range(3):
+        hospital.add_patient(f"p{number}", mail=None)
+        hospital.add_appointment(f"a{number}", f"p{number}")
+    staffed.reminder_planner.plan(NOON.date())
+    clock.now = NOON + timedelta(hours=3)
+    assert staffed.relay.settle().expired == 3
+    clock.advance(minutes=2)
+    assert staffed.delivery_watch.look() == {"delivery_failed": 3}
+    staffed.alert_mailer.mail(mailbox)
+    (mail,) = mailbox.mails
+    assert mail.subject == "carenotify: 3 messages failed"
+    assert "sms, expired, window_closed" in mail.text
+    assert "3 messages for 3 patients" in mail.text
+    assert staffed.delivery_watch.look() == {}
+
+
 def test_what_several_looks_found_is_added_up_in_one_group(
     staffed: App, messages: Messages, mailbox: Mailbox, clock: SetClock
 ) -> None:
