@@ -77,6 +77,11 @@ class Mailbox:
         extra = {"disable_ssl": True, "disable_tls": True, "retry_limit": 0}
         return json.dumps({"conn_type": "smtp", "host": "127.0.0.1", "port": self._port, "extra": extra})
 
+    @property
+    def url(self) -> str:
+        """How our own e-mail providers are told of it."""
+        return f"smtp://127.0.0.1:{self._port}"
+
     def html(self, number: int = 0) -> str:
         body = self.mails[number].get_body(("html",))
         assert body is not None

@@ -19,10 +19,14 @@ VARIANTS: dict[str, dict[str, str | None]] = {
     "nobody to mail": {"CARENOTIFY_ALERT_TO": None},
     "mail by SES": {"CARENOTIFY_EMAIL_PROVIDERS": "ses,smtp", "CARENOTIFY_EMAIL_FROM": "info@hospital.example"},
     "in New York": {"CARENOTIFY_TIMEZONE": "America/New_York"},
-    "an early window": {"CARENOTIFY_SEND_WINDOW": "06:30-08:00", "CARENOTIFY_PUBLISH_LEASE_SECONDS": "200"},
+    "an early window": {
+        "CARENOTIFY_SEND_WINDOW": "06:30-08:00",
+        "CARENOTIFY_PUBLISH_LEASE_SECONDS": "200",
+        "CARENOTIFY_REPORT_TIME": "20:45",
+    },
     "a whole day": {"CARENOTIFY_SEND_WINDOW": "00:00-24:00"},
     "no time zone": {"CARENOTIFY_TIMEZONE": None},
-    "a wrong time zone": {"CARENOTIFY_TIMEZONE": "Europe/Atlantis"},
+    "a wrong time zone": {"CARENOTIFY_TIMEZONE": "Europe/Atlantis", "CARENOTIFY_REPORT_TIME": "six"},
 }
 
 
