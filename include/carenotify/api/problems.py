@@ -76,7 +76,7 @@ _OURS: dict[type[CarenotifyError], tuple[HTTPStatus, str, Mapping[str, str]]] = 
     BrokerError: (HTTPStatus.SERVICE_UNAVAILABLE, "The broker cannot be used just now.", _TRY_AGAIN),
     TooBusyError: (
         HTTPStatus.SERVICE_UNAVAILABLE,
-        "Too many reports are being worked out just now; ask again in a few seconds.",
+        "Too many reports or lists are being worked out just now; ask again in a few seconds.",
         _TRY_AGAIN,
     ),
     SignatureUncheckedError: (

@@ -68,6 +68,7 @@ class App:
     watchdog = cached_property(staff.watchdog)
     figure_reader = cached_property(staff.figure_reader)
     slow_reads = cached_property(staff.slow_reads)
+    list_reads = cached_property(staff.list_reads)
     overview_reader = cached_property(staff.overview_reader)
     month_reporter = cached_property(staff.month_reporter)
     coverage_reporter = cached_property(staff.coverage_reporter)

@@ -8,15 +8,16 @@ from threading import BoundedSemaphore
 
 from carenotify.errors import TooBusyError
 
-# Five of the API's eight threads are left for events and requests, which must not wait for reports.
-SLOW_READS = 3
+# Of what takes long and of lists, each for itself: two of the API's eight threads are left for events and requests,
+# which must not wait for either, however slow the database is.
+AT_ONCE = 3
 _PATIENCE_SECONDS = 0.25
 
 
 class Turns:
     """So many turns at a time, for all who share this object. Safe to use from threads."""
 
-    def __init__(self, at_once: int = SLOW_READS) -> None:
+    def __init__(self, at_once: int = AT_ONCE) -> None:
         self._free = BoundedSemaphore(at_once)
 
     @contextmanager

@@ -223,3 +223,19 @@ def test_what_an_event_leads_to_is_published_at_once(broker_app: App, clock: Set
     wait_for(lambda: set(hospital.statuses()) == {"queued"})
     assert desk.call("POST", "/events", json=event(event_id="e2", appointment__id="a2")).status_code == 202
     wait_for(lambda: set(hospital.statuses()) == {"queued"})
+
+
+def test_events_are_taken_in_while_more_lists_hang_than_there_are_threads(
+    desk: Desk, app: App, known: Hospital
+) -> None:
+    app.reminder_planner.plan(NOON.date())
+    [(identity,)] = known.query("SELECT id FROM notifications WHERE channel = 'sms'")
+    lists = ["/dead-letters", "/dead-letters/1", "/dead-letters/reasons", "/alerts", f"/notifications/{identity}"]
+    key = desk.key(Scope.EVENTS_WRITE)
+    with ThreadPoolExecutor(8) as threads, app.database.transaction() as transaction:
+        transaction.execute("LOCK TABLE dead_letters, alerts, delivery_attempts")
+        hung = [threads.submit(desk.call_with, "user.to.ken", "GET", path) for path in lists * 3]
+        answer = threads.submit(desk.call_with, key, "POST", "/events", json=event()).result(timeout=5)
+        assert (answer.status_code, answer.get_json()["outcome"]) == (202, "notified")
+        assert not all(call.done() for call in hung)
+    assert {call.result().status_code for call in hung} <= {200, 404, 503}

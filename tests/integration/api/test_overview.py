@@ -262,7 +262,7 @@ def test_while_the_database_is_slow_five_of_eight_threads_stay_for_events(
     busy = {answer.get_json()["detail"] for answer in answers}
     assert busy == {
         "The database cannot be used just now.",
-        "Too many reports are being worked out just now; ask again in a few seconds.",
+        "Too many reports or lists are being worked out just now; ask again in a few seconds.",
     }
 
 

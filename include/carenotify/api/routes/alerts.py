@@ -40,5 +40,7 @@ class Alerts(BaseModel):
 )
 def get_alerts(query: AlertPage) -> Alerts:
     """List alerts, newest first: what happened, how bad it is, what to do, and whether it was mailed."""
-    page = list_alerts(wiring().app.database, before=query.cursor, limit=query.limit)
+    app = wiring().app
+    with app.list_reads.one():
+        page = list_alerts(app.database, before=query.cursor, limit=query.limit)
     return Alerts(alerts=page.alerts, cursor=page.next)

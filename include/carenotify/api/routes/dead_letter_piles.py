@@ -83,7 +83,9 @@ class Replayed(RootModel[dict[str, int]]):
 @endpoint(Scope.DEAD_LETTERS_READ, tag="dead letters", answers={HTTPStatus.OK: Piles})
 def list_dead_letter_reasons() -> Piles:
     """Count the open dead letters by reason."""
-    piles = count_open_dead_letters(wiring().app.database)
+    app = wiring().app
+    with app.list_reads.one():
+        piles = count_open_dead_letters(app.database)
     return Piles(reasons=[Pile.model_validate(pile) for pile in piles])
 
 

@@ -94,7 +94,8 @@ class Letters(BaseModel):
 def list_letters(query: LetterSearch) -> Letters:
     """List dead letters, newest first."""
     app = wiring().app
-    page = list_dead_letters(app.database, query.as_wanted(), now=app.clock(), limit=query.limit)
+    with app.list_reads.one():
+        page = list_dead_letters(app.database, query.as_wanted(), now=app.clock(), limit=query.limit)
     return Letters(dead_letters=[Letter.of(letter) for letter in page.letters], cursor=page.next)
 
 
@@ -103,7 +104,8 @@ def list_letters(query: LetterSearch) -> Letters:
 def get_letter(id: str) -> Letter:  # noqa: A002 - its name in the URL
     """Show one dead letter, and whether it can be replayed."""
     app = wiring().app
-    return Letter.of(read_dead_letter(app.database, _number(id), now=app.clock()))
+    with app.list_reads.one():
+        return Letter.of(read_dead_letter(app.database, _number(id), now=app.clock()))
 
 
 @dead_letters.post("/dead-letters/<id>/replay")

@@ -227,7 +227,9 @@ def create_notification(json: NewNotification, headers: RepeatableHeaders) -> tu
 def list_notifications(query: Search) -> Notifications:
     """List notifications, newest first."""
     wanted = query.model_dump(exclude_none=True, exclude={"limit"})
-    page = read_page(wiring().app.database, wanted, limit=query.limit)
+    app = wiring().app
+    with app.list_reads.one():
+        page = read_page(app.database, wanted, limit=query.limit)
     return Notifications(notifications=[Notification.model_validate(state) for state in page.states], cursor=page.next)
 
 
@@ -239,7 +241,8 @@ def get_notification(id: str) -> NotificationStory:  # noqa: A002 - its name in 
     now = app.clock()
     reader = Reader(caller().actor, masked=Scope.NOTIFICATIONS_READ not in caller().scopes)
     today = local_day(now, app.settings.timezone)
-    return NotificationStory.of(read_story(app.database, _uuid(id), reader, now=now, today=today))
+    with app.list_reads.one():
+        return NotificationStory.of(read_story(app.database, _uuid(id), reader, now=now, today=today))
 
 
 @notifications.delete("/notifications/<id>")
