@@ -6,119 +6,31 @@ docs/settings.md lists them with their meaning; a test keeps the two in step.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
-from datetime import datetime, time
-from ipaddress import ip_address
+from datetime import time
 from typing import Annotated, Any
-from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
-import phonenumbers
-from cryptography.fernet import Fernet
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from carenotify.domain.notification import Channel
+from carenotify.domain.setting_values import (
+    BrokerUrl,
+    DatabaseUrl,
+    PublicUrl,
+    Region,
+    SomeChannels,
+    SomeKeys,
+    SomeWords,
+    TimeOfDay,
+    Window,
+    Words,
+    Zone,
+    is_here,
+)
 from carenotify.domain.window import SendWindow
 from carenotify.errors import SettingsError
 
 PREFIX = "CARENOTIFY_"
-_OUR_URL = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[^\s:@/?#\[\]]+)(:\d+)?(/[^\s?#]*)?")
-
-
-def _words(value: object) -> object:
-    return tuple(word.strip() for word in value.split(",") if word.strip()) if isinstance(value, str) else value
-
-
-def _at_least_one(value: tuple[Any, ...]) -> tuple[Any, ...]:
-    if not value:
-        raise ValueError("needs at least one value")
-    return value
-
-
-def _zone(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    try:
-        return ZoneInfo(value)
-    except (KeyError, ValueError, OSError) as error:
-        raise ValueError(
-            f"{value!r} is not a time zone; use a name of the IANA database, for example Europe/Berlin"
-        ) from error
-
-
-def _window(value: object) -> object:
-    return SendWindow.parse(value) if isinstance(value, str) else value
-
-
-def _time_of_day(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    try:
-        return datetime.strptime(value.strip(), "%H:%M").time()  # noqa: DTZ007 - a time of the hospital's, on any day
-    except ValueError:
-        raise ValueError(f"{value!r} is not a time of day; write it as 18:00") from None
-
-
-def _region(value: str) -> str:
-    if value not in phonenumbers.SUPPORTED_REGIONS:
-        raise ValueError(f"{value!r} is not a region; use an ISO 3166 code in capitals, for example DE")
-    return value
-
-
-def _fernet_keys(keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-    for position, key in enumerate(keys, start=1):
-        try:
-            Fernet(key.get_secret_value())
-        except ValueError as error:
-            raise ValueError(
-                f"key {position} is not a Fernet key; make one with: python -m carenotify keys encryption"
-            ) from error
-    return keys
-
-
-def _database_url(url: SecretStr) -> SecretStr:
-    if not _is_url(url.get_secret_value(), "postgresql", "postgres"):
-        raise ValueError("is not a PostgreSQL URL (postgresql://user:password@host:5432/name)")
-    return url
-
-
-def _broker_url(url: SecretStr) -> SecretStr:
-    if not all(_is_url(node.strip(), "amqp", "amqps") for node in url.get_secret_value().split(",")):
-        raise ValueError("is not an AMQP URL (amqp://user:password@host:5672/vhost), or several with commas")
-    return url
-
-
-def _public_url(url: str) -> str:
-    if not _is_url(url, "http", "https") or not _OUR_URL.fullmatch(url):
-        raise ValueError("is not a URL of ours (https://reminders.hospital.example): no user, no query, no fragment")
-    return url
-
-
-def _is_here(url: str) -> bool:
-    """Whether its host is the machine that it is used on."""
-    host = urlsplit(url).hostname or ""
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return host == "localhost"
-    return address.is_loopback or address.is_unspecified
-
-
-def _is_url(text: str, *schemes: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in schemes and parts.port != 0  # asking for a port that is no number raises
-    except ValueError:
-        return False
-
-
-Words = Annotated[tuple[str, ...], BeforeValidator(_words), AfterValidator(_at_least_one)]
-Channels = Annotated[tuple[Channel, ...], BeforeValidator(_words), AfterValidator(_at_least_one)]
-Keys = Annotated[
-    tuple[SecretStr, ...], BeforeValidator(_words), AfterValidator(_at_least_one), AfterValidator(_fernet_keys)
-]
-
 
 # The settings that a provider cannot do without.
 PROVIDERS_NEED: Mapping[str, tuple[str, ...]] = {
@@ -137,29 +49,29 @@ class Settings(BaseModel):
     )
 
     # where things are
-    database_url: Annotated[SecretStr, AfterValidator(_database_url)]
-    broker_url: Annotated[SecretStr, AfterValidator(_broker_url)]
+    database_url: DatabaseUrl
+    broker_url: BrokerUrl
     patient_api_url: str | None = None
-    public_url: Annotated[str, AfterValidator(_public_url)] = "http://127.0.0.1:8080"
+    public_url: PublicUrl = "http://127.0.0.1:8080"
     api_url: str | None = None
     api_key: SecretStr | None = None
     sandbox_url: str | None = None
 
     # the hospital
-    timezone: Annotated[ZoneInfo, BeforeValidator(_zone)]
+    timezone: Zone
     hospital_name: str = "the hospital"
     hospital_phone: str = ""
     default_language: str = "en"
-    default_region: Annotated[str, AfterValidator(_region)] = "DE"
-    default_channels: Channels = (Channel.SMS, Channel.EMAIL)
+    default_region: Region = "DE"
+    default_channels: SomeChannels = (Channel.SMS, Channel.EMAIL)
 
     # personal data
-    encryption_keys: Keys
+    encryption_keys: SomeKeys
     index_key: Annotated[SecretStr, Field(min_length=16)]
 
     # providers
-    email_providers: Words = ("smtp",)
-    sms_providers: Words = ("twilio",)
+    email_providers: SomeWords = ("smtp",)
+    sms_providers: SomeWords = ("twilio",)
     email_from: str | None = None
     smtp_url: SecretStr | None = None
     twilio_base_url: str = "https://api.twilio.com"
@@ -177,7 +89,7 @@ class Settings(BaseModel):
     recipient_limit_spares_urgent: bool = True
 
     # what comes back from providers and people
-    ses_topic_arns: Annotated[tuple[str, ...], BeforeValidator(_words)] = ()
+    ses_topic_arns: Words = ()
     look_up_after_seconds: Annotated[float, Field(gt=0)] = 3600.0
     receipt_days: Annotated[float, Field(gt=0)] = 3.0
     receipt_keep_days: Annotated[float, Field(ge=1, le=3650)] = 90.0
@@ -188,14 +100,14 @@ class Settings(BaseModel):
     api_trusted_proxies: Annotated[int, Field(ge=0, le=9)] = 0
 
     # alerts
-    alert_to: Annotated[tuple[str, ...], BeforeValidator(_words)] = ()
+    alert_to: Words = ()
     alert_plan_grace_minutes: Annotated[float, Field(ge=0, le=720)] = 15.0
     alert_ingest_silence_hours: Annotated[float, Field(gt=0, le=168)] = 3.0
     alert_watch_silence_minutes: Annotated[float, Field(gt=0, le=1_440)] = 15.0
 
     # the daily report
-    report_to: Annotated[tuple[str, ...], BeforeValidator(_words)] = ()
-    report_time: Annotated[time, BeforeValidator(_time_of_day)] = time(18)
+    report_to: Words = ()
+    report_time: TimeOfDay = time(18)
 
     # loads
     ingest_days_ahead: Annotated[int, Field(ge=1, le=366)] = 14
@@ -208,7 +120,7 @@ class Settings(BaseModel):
 
     # reminders
     reminder_days_before: Annotated[int, Field(ge=0, le=60)] = 3
-    send_window: Annotated[SendWindow, BeforeValidator(_window)] = SendWindow(9 * 60, 12 * 60)
+    send_window: Window = SendWindow(9 * 60, 12 * 60)
     publish_batch: Annotated[int, Field(ge=1, le=10_000)] = 1000
 
     # fallback
@@ -237,7 +149,7 @@ class Settings(BaseModel):
 
         Twilio refuses a text whose callback it cannot call (its error 21609).
         """
-        return None if _is_here(self.public_url) and not _is_here(self.twilio_base_url) else self.public_url
+        return None if is_here(self.public_url) and not is_here(self.twilio_base_url) else self.public_url
 
     def serves(self, channel: Channel) -> bool:
         """Whether a channel has anybody who sends: patients are told on it by default, or its providers are set up."""
