@@ -35,7 +35,9 @@ class _Section:
         first = max((len(name) for name, _ in table), default=0)
         widths = [max(len(cells[number]) for _, cells in table) for number in range(len(self.columns))] if table else []
         return [
-            "  ".join([name.ljust(first), *(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))])
+            "  ".join(
+                [name.ljust(first), *(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))]
+            ).rstrip()
             for name, cells in table
         ]
 
