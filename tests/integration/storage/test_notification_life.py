@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from carenotify.app import App
@@ -293,6 +293,8 @@ class Life:
             if self.results:
                 self.record()
             self.hear_waiting()
+            self.app.receipt_recorder.forget_unknown()  # every hour: also applies what came long before it could be
+            self.hear()
             if all(status in FINAL for status in self.seen.values()):
                 assert self.hospital.query("SELECT count(*) FROM receipts WHERE applied_at IS NULL") == [(0,)]
                 return
@@ -332,6 +334,19 @@ def ward(hospital: Hospital) -> Hospital:
     return hospital
 
 
+# A receipt comes while its message is being sent, and what came of that is recorded long after.
+@example(
+    attempts=0,
+    moves=[
+        ("publish_everything", {"confirm": "comes"}),
+        ("claim", {"number": 1, "acknowledged": True}),
+        ("send", {"said": None, "which": 0}),
+        ("provider_tells", {"word": "delivered", "which": 0}),
+        ("time_passes", {"seconds": 600}),
+        ("time_passes", {"seconds": 600}),
+        ("record", {}),
+    ],
+)
 # Not shrunk: each example is some hundred statements, and a failure shows all of its moves as it is.
 @settings(max_examples=40, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate])
 @given(
