@@ -52,6 +52,11 @@ class EveningReport:
     loads: Mapping[str, int]
 
     @property
+    def under_way(self) -> bool:
+        """Whether its reminders may still go out, so that nobody has missed anything yet."""
+        return self.counted_at < self.closes
+
+    @property
     def not_reached(self) -> int:
         """Patient-days that were due and that nothing reached."""
         return self.delivery.patient_days_due - self.delivery.patient_days_reached

@@ -52,7 +52,7 @@ def word_report(
         "subject": subject,
         "hospital": settings.hospital_name,
         "day": f"{report.day:%A}, {report.day.day} {report.day:%B %Y}",
-        "figure": _share_of_due(report) or "Nobody was due",
+        "figure": f"{reached} reached" if (reached := _share_of_due(report)) else "Nobody was due",
         "tone": _tone(report),
         "result": _result(report),
         "notices": list(_notices(report, settings)),
@@ -72,8 +72,10 @@ def _subject(report: EveningReport, settings: Settings) -> str:
     """The figure first: on one line, of which a list of mails shows the beginning."""
     due, reached = report.delivery.patient_days_due, _share_of_due(report)
     figure = f"{reached} of {due:,} reached, {report.not_reached:,} not" if reached else "nobody was due"
-    short = f" (target {_TARGET})" if _tone(report) == "below" else ""
-    return " ".join(f"{figure}{short}: report of {_short(report.day)}, {settings.hospital_name}".split())
+    more = {"below": f" (target {_TARGET})", "open": " so far" if due and report.under_way else ""}
+    return " ".join(
+        f"{figure}{more.get(_tone(report), '')}: report of {_short(report.day)}, {settings.hospital_name}".split()
+    )
 
 
 def _short(day: date) -> str:
@@ -87,33 +89,30 @@ def _share_of_due(report: EveningReport) -> str | None:
 
 def _tone(report: EveningReport) -> str:
     reached = report.delivery.reached_share
-    if reached is None:
-        return "none"
-    return "good" if reached >= TARGET_SHARE else "below"
+    if reached is not None and reached >= TARGET_SHARE:
+        return "good"
+    return "open" if reached is None or report.under_way else "below"
 
 
 def _result(report: EveningReport) -> str:
     due, reached = report.delivery.patient_days_due, report.delivery.patient_days_reached
     if due == 0:
         return "No patient was to be reminded on this day."
-    verdict = "meets" if _tone(report) == "good" else "is below"
-    return (
-        f"{reached:,} of {count(due, 'patient')} who were due {'was' if reached == 1 else 'were'} reached, "
-        f"{report.not_reached:,} not. That {verdict} the target of {_TARGET}."
-    )
+    verdict = {"good": f"That meets the target of {_TARGET}.", "below": f"That is below the target of {_TARGET}."}
+    were = "was" if reached == 1 else "were"
+    told = f"Of {count(due, 'patient')} due, {reached:,} {were} reached, {report.not_reached:,} not."
+    return " ".join([told, verdict.get(_tone(report), "")]).rstrip()
 
 
 def _notices(report: EveningReport, settings: Settings) -> Iterator[str]:
-    is_open = report.counted_at < report.closes
-    if is_open:
+    if report.under_way:
         yield f"The send window ({settings.send_window}) is not over: these figures are as far as the day had come."
-    if not report.planned and not is_open and settings.alert_plan_grace_minutes:
+    elif not report.planned and settings.alert_plan_grace_minutes:
         yield (
             "The day's reminders were not planned, so nobody was told. What to do: docs/operations.md#no_plan in the "
             "handbook."
         )
-    elif report.delivery.untold and not is_open:
-        untold = report.delivery.untold
+    elif untold := report.delivery.untold:
         were = "was" if untold == 1 else "were"
         yield f"{count(untold, 'patient')} {were} neither told nor left out for a reason: have them called."
 

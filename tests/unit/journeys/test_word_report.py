@@ -105,6 +105,12 @@ def test_the_subject_says_the_share_and_whether_it_misses_the_target(due: int, r
     assert worded(of_day(due=due, reached=reached)).subject == subject
 
 
+def test_a_target_that_is_met_before_the_window_ends_is_met() -> None:
+    mail = worded(replace(of_day(due=100, reached=99), closes=EVENING + timedelta(hours=1)))
+    assert mail.subject == "99.0 % of 100 reached, 1 not: report of 21 Nov 2026, St. Mary"
+    assert "That meets the target" in mail.text
+
+
 def test_a_subject_is_one_line_whatever_the_hospital_is_called() -> None:
     assert worded(EMPTY, hospital_name="St.\r\nBcc: x@y.example").subject.endswith("St. Bcc: x@y.example")
 
@@ -278,6 +284,9 @@ def test_a_hospital_that_sends_no_reminders_misses_no_plan() -> None:
 def test_a_report_ahead_of_the_windows_end_says_so_and_accuses_nobody() -> None:
     early = replace(of_day(due=10, reached=0, untold=10), planned=False, closes=EVENING + timedelta(hours=1))
     mail = worded(early)
+    assert mail.subject == "0.0 % of 10 reached, 10 not so far: report of 21 Nov 2026, St. Mary"
+    assert 'class="result open"' in mail.html
+    assert "Of 10 patients due, 0 were reached, 10 not.\n" in mail.text
     assert "! The send window (09:00-12:00) is not over" in mail.text
     assert "not planned" not in mail.text
     assert "have them called" not in mail.text
