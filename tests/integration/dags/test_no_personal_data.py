@@ -34,7 +34,7 @@ from carenotify.domain.notification import Channel, Lane
 from carenotify.domain.window import local_day
 from carenotify.errors import AddressRejectedError, TemporaryDeliveryError
 from carenotify.journeys.note_failure import note_run_failed, note_unmailed
-from carenotify.messaging import publisher
+from carenotify.messaging import publishing_lane
 from carenotify.sandbox.mail import readable
 from carenotify.sandbox.server import SandboxServer
 from carenotify.storage.sealed import Sealer
@@ -160,11 +160,11 @@ def passage(
             docs=Path(settings["CARENOTIFY_DATA_DOCS_PATH"]),
         )
         spy_on(passage.broker_url)
-        app.seed_templates()
         _load_and_plan(passage, play, settings)
         _deliver(passage)
         _answer(passage)
         _ask(passage)
+        _die(passage, play, settings)
         _play(passage, play, "watch_delivery", settings)
         yield passage
 
@@ -180,6 +180,15 @@ def _load_and_plan(passage: Passage, play: PlayDag, settings: dict[str, str]) ->
     _play(passage, play, "ingest_appointments", settings, first_day=tomorrow.isoformat(), days_ahead=0)
     passage.hospital.set_preferences(f"p{REFUSED}", channels=["sms"])
     _play(passage, play, "send_reminders", settings)
+
+
+def _die(passage: Passage, play: PlayDag, settings: dict[str, str]) -> None:
+    """A task dies of a bug whose text, causes and notes tell of a patient, and staff are told that its run failed."""
+    bug = {"place": "carenotify.journeys.plan_reminders.ReminderPlanner.plan", "only": "plan"}
+    died = play("die", "send_reminders", bug, settings)
+    assert died["state"] == "failed"
+    told = play("fail", "send_reminders", {"run_id": died["run_id"]}, settings)
+    passage.dag_logs += [died["log"], told["log"]]
 
 
 def _mishap(message: OutgoingMessage) -> Exception | None:
@@ -304,7 +313,8 @@ def test_the_patients_got_their_messages_and_everything_happened_that_can(
     assert {row[0] for row in query("SELECT status FROM receipts")} == {"delivered", "failed"}
     assert {row[0] for row in query("SELECT meaning FROM inbound_messages")} == {"stop", "other"}
     assert query("SELECT count(*) > 0 FROM quarantine") == [(True,)]
-    assert query("SELECT count(*) > 0 FROM alerts WHERE mailed_at IS NOT NULL") == [(True,)]
+    mailed = {row[0] for row in query("SELECT kind FROM alerts WHERE mailed_at IS NOT NULL")}
+    assert mailed >= {"delivery_failed", "task_failed"}
 
 
 def test_nothing_of_them_is_left_anywhere_else(passage: Passage) -> None:
@@ -334,6 +344,13 @@ def test_every_place_holds_what_belongs_there(passage: Passage) -> None:
     assert [place for place, sign in signs.items() if sign not in places[place]] == []
 
 
+def test_what_a_task_died_of_is_logged_by_kind_and_place(passage: Passage) -> None:
+    logs = passage.places()["logs of Airflow's tasks"]
+    assert isinstance(logs, str)
+    assert "UnforeseenError: RuntimeError at" in logs
+    assert "dag_process.py" in logs
+
+
 def _ask_for(desk: Desk, token: str, wish: dict[str, Any]) -> None:
     headers = {"Idempotency-Key": uuid4().hex}
     answer = desk.call_with(token, "POST", "/notifications", json=wish, headers=headers)
@@ -352,9 +369,11 @@ def test_what_leaks_is_found_in_every_place(
 
     # logs, broker, metrics, spans, a plain column: an error's text, a header, and a provider with the patient's name
     monkeypatch.setattr(channel_worker, "place_of", str)
-    properties = publisher._properties
+    properties = publishing_lane._properties
     monkeypatch.setattr(
-        publisher, "_properties", lambda one: pika.BasicProperties(app_id=GIVEN, message_id=properties(one).message_id)
+        publishing_lane,
+        "_properties",
+        lambda one: pika.BasicProperties(app_id=GIVEN, message_id=properties(one).message_id),
     )
     [provider] = app.providers[Channel.SMS]
     assert isinstance(provider, Mishap)
