@@ -24,8 +24,8 @@ from carenotify.journeys.seed_templates import seed_templates
 class App:
     """The parts of one process, wired for its settings and its clock.
 
-    Each line below is a part. The function of its name, in the file that is named there, makes it when it is first asked
-    for; a consumer and a pace are made anew each time.
+    Each line below is a part. The function of its name, in the file that is named there, makes it when it is first
+    asked for; a consumer and a pace are made anew each time.
     """
 
     def __init__(self, settings: Settings, *, clock: Clock, application: str) -> None:
