@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 import traceback
 from collections.abc import Iterator, Mapping
 from contextvars import Token
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TextIO
 from uuid import UUID
 
 import structlog
@@ -61,7 +62,7 @@ def configure_logging(level: int = logging.INFO) -> None:
             structlog.processors.JSONRenderer(default=str),
         ],
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Handler(sys.stderr)
     handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers = [handler]
@@ -72,6 +73,16 @@ def configure_logging(level: int = logging.INFO) -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     logging.captureWarnings(capture=True)
     sys.excepthook = _uncaught
+    threading.excepthook = _uncaught_in_thread
+    sys.unraisablehook = _passed_over
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """Of a line that cannot be written Python would show all that it was to say."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the base class's name
+        if record.name != __name__:
+            log.error("a line of %s:%d cannot be written", record.pathname, record.lineno, exc_info=sys.exception())
 
 
 def place_of(error: BaseException) -> str:
@@ -117,3 +128,14 @@ def _uncaught(kind: type[BaseException], error: BaseException, where: TracebackT
         sys.__excepthook__(kind, error, where)
         return
     log.critical("this process ends with a %s", kind.__name__, exc_info=error)
+
+
+def _uncaught_in_thread(died: threading.ExceptHookArgs) -> None:
+    if died.exc_type is not SystemExit:  # which ends a thread without a word
+        name = died.thread.name if died.thread else "unknown"
+        log.critical("thread %s ends with a %s", name, died.exc_type.__name__, exc_info=died.exc_value)
+
+
+def _passed_over(unraisable: sys.UnraisableHookArgs) -> None:
+    """In a `__del__`, say, where there is nobody to raise it to."""
+    log.error("an error was passed over: %s", unraisable.exc_type.__name__, exc_info=unraisable.exc_value)

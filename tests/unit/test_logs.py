@@ -40,13 +40,14 @@ class Lines(io.StringIO):
 
 @pytest.fixture
 def lines() -> Iterator[Lines]:
-    root, hook = logging.getLogger(), sys.excepthook
+    root, hooks = logging.getLogger(), (sys.excepthook, threading.excepthook, sys.unraisablehook)
     handlers, level = list(root.handlers), root.level
     kept = Lines()
     with redirect_stderr(kept):
         configure_logging()
     yield kept
-    root.handlers, root.level, sys.excepthook = handlers, level, hook
+    root.handlers, root.level = handlers, level
+    sys.excepthook, threading.excepthook, sys.unraisablehook = hooks
     logging.captureWarnings(capture=False)
 
 
@@ -143,6 +144,40 @@ send("+49" + "15112345678")
     line = json.loads(done.stderr)
     assert line["event"] == "this process ends with a RuntimeError"
     assert "in send" in line["exception"]
+    assert "15112345678" not in done.stderr
+
+
+def test_a_thread_that_dies_and_what_nobody_can_catch_say_where_and_not_what(lines: Lines) -> None:
+    name, number = "Xanthippe", "+4915112345678"
+
+    class Forgotten:
+        def __del__(self) -> None:
+            _look_up(name, number)
+
+    thread = threading.Thread(target=_look_up, args=(name, number), name="sweeper")
+    thread.start()
+    thread.join()
+    Forgotten()
+    died, passed_over = lines.read_all()
+    assert died["event"] == "thread sweeper ends with a ValueError"
+    assert passed_over["event"] == "an error was passed over: ValueError"
+    for line in (died, passed_over):
+        assert [kind for kind in ("ValueError", "KeyError", "in _look_up") if kind not in line["exception"]] == []
+    assert name not in lines.getvalue()
+    assert number not in lines.getvalue()
+
+
+def test_a_line_that_cannot_be_written_is_named_and_what_it_was_to_say_is_not() -> None:
+    """In a process of its own: pytest's has a handler that raises."""
+    done = _run("""
+import logging
+from carenotify.logs import configure_logging
+configure_logging()
+logging.getLogger("carenotify.test").warning("%d messages", "+49" + "15112345678")
+""")
+    line = json.loads(done.stderr)
+    assert line["event"] == "a line of <string>:5 cannot be written"
+    assert "TypeError" in line["exception"]
     assert "15112345678" not in done.stderr
 
 

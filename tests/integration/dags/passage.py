@@ -6,6 +6,7 @@ import io
 import logging
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stderr
 from dataclasses import dataclass, field
@@ -158,7 +159,7 @@ def publish_by_hand(broker_url: str, body: bytes) -> None:
 @contextmanager
 def logging_kept() -> Iterator[io.StringIO]:
     """What this process logs, as a worker or the API would write it."""
-    root, hook = logging.getLogger(), sys.excepthook
+    root, hooks = logging.getLogger(), (sys.excepthook, threading.excepthook, sys.unraisablehook)
     handlers, level = list(root.handlers), root.level
     kept = io.StringIO()
     with redirect_stderr(kept):
@@ -167,7 +168,8 @@ def logging_kept() -> Iterator[io.StringIO]:
     try:
         yield kept
     finally:
-        root.handlers, root.level, sys.excepthook = handlers, level, hook
+        root.handlers, root.level = handlers, level
+        sys.excepthook, threading.excepthook, sys.unraisablehook = hooks
         logging.captureWarnings(capture=False)
 
 
