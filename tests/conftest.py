@@ -7,9 +7,9 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import quote
 
 import hypothesis
@@ -20,6 +20,16 @@ hypothesis.settings.register_profile("carenotify", deadline=None, max_examples=6
 hypothesis.settings.load_profile("carenotify")
 
 ROOT = Path(__file__).parent.parent
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `--dist loadfile`, share the tests out as it suits what they start."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from tests.side_by_side import WholeFilesAndFolders
+
+    return WholeFilesAndFolders(config, log)
 
 
 class Fresh(Protocol):
@@ -49,30 +59,39 @@ def postgres_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def fresh_database(postgres_url: str) -> Fresh:
-    """`with fresh_database() as url:` gives a migrated, empty database of its own."""
+def fresh_database(postgres_url: str) -> Iterator[Fresh]:
+    """`with fresh_database() as url:` gives a database of its own, as `carenotify migrate` leaves it."""
     import psycopg
-
-    from carenotify.storage.migrate import migrate
-
-    def execute(statement: str) -> None:
-        with psycopg.connect(postgres_url, autocommit=True) as connection:
-            connection.execute(statement)  # type: ignore[arg-type]
 
     def url(name: str) -> str:
         return f"{postgres_url.rpartition('/')[0]}/{name}"
 
-    execute("CREATE DATABASE template_carenotify")
-    migrate(url("template_carenotify"))
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE template_carenotify")
+        _migrate(url("template_carenotify"))
+        used: list[str] = []
 
-    @contextmanager
-    def fresh() -> Iterator[str]:
-        name = f"test_{uuid.uuid4().hex[:12]}"
-        execute(f"CREATE DATABASE {name} TEMPLATE template_carenotify")
-        yield url(name)
-        execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        @contextmanager
+        def fresh() -> Iterator[str]:
+            while used:  # late, when nobody is connected any more: PostgreSQL sleeps 100 ms for whoever is just leaving
+                connection.execute(f"DROP DATABASE {used.pop()} WITH (FORCE)")  # type: ignore[arg-type]
+            name = f"test_{uuid.uuid4().hex[:12]}"
+            copy = "TEMPLATE template_carenotify STRATEGY file_copy"  # the other one writes every page to the log
+            connection.execute(f"CREATE DATABASE {name} {copy}")  # type: ignore[arg-type]
+            yield url(name)
+            used.append(name)
 
-    return fresh
+        yield fresh
+
+
+def _migrate(url: str) -> None:
+    from carenotify.app import build_app
+    from carenotify.storage.migrate import migrate
+    from tests.integration.ward import make_settings
+
+    migrate(url)
+    with closing(build_app(make_settings(url))) as app:
+        app.seed_templates()
 
 
 @pytest.fixture

@@ -154,13 +154,19 @@ def make_unreadable(hospital: Hospital, *patient_ids: str) -> None:
     )
 
 
-def process_settings(database_url: str, broker_url: str = "amqp://127.0.0.1:9/") -> dict[str, str]:
-    """What no process of ours starts without; nobody listens at the broker's address unless one is named."""
+# One for all tests of a process, so that whoever is given the same database can read what is in it.
+_ENCRYPTION_KEY = Fernet.generate_key().decode()
+
+
+def process_settings(
+    database_url: str = "postgresql://127.0.0.1:9/none", broker_url: str = "amqp://127.0.0.1:9/"
+) -> dict[str, str]:
+    """What no process of ours starts without; where no server is named nobody listens."""
     return {
         "CARENOTIFY_DATABASE_URL": database_url,
         "CARENOTIFY_BROKER_URL": broker_url,
         "CARENOTIFY_TIMEZONE": "Europe/Berlin",
-        "CARENOTIFY_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
+        "CARENOTIFY_ENCRYPTION_KEYS": _ENCRYPTION_KEY,
         "CARENOTIFY_INDEX_KEY": "an index key for the tests",
     }
 

@@ -5,18 +5,13 @@ from functools import cached_property
 from types import ModuleType
 
 import pytest
-from cryptography.fernet import Fernet
 
 from carenotify.app import App, answers, build_app, connections, delivery, intake, staff
 from carenotify.config import load_settings
 from carenotify.domain.notification import Channel
+from tests.integration.ward import process_settings
 
-SETTINGS = {
-    "CARENOTIFY_DATABASE_URL": "postgresql://127.0.0.1:1/none",
-    "CARENOTIFY_BROKER_URL": "amqp://127.0.0.1:1/",
-    "CARENOTIFY_TIMEZONE": "Europe/Berlin",
-    "CARENOTIFY_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
-    "CARENOTIFY_INDEX_KEY": "an index key of tests",
+SETTINGS = process_settings() | {
     "CARENOTIFY_TWILIO_ACCOUNT_SID": "AC1",
     "CARENOTIFY_TWILIO_AUTH_TOKEN": "token",
     "CARENOTIFY_TWILIO_FROM": "+4930123456",

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from cryptography.fernet import Fernet
 
 from carenotify.app import build_app
 from carenotify.config import load_settings
+from tests.integration.ward import process_settings
 
-PLAIN = {
-    "CARENOTIFY_DATABASE_URL": "postgresql://127.0.0.1:1/nothing",
-    "CARENOTIFY_BROKER_URL": "amqp://127.0.0.1:1/",
-    "CARENOTIFY_TIMEZONE": "Europe/Berlin",
-    "CARENOTIFY_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
-    "CARENOTIFY_INDEX_KEY": "an index key for the tests",
-}
+PLAIN = process_settings()
 SOMEBODY = {"CARENOTIFY_ALERT_TO": "staff@hospital.example"}
 SMTP = {"CARENOTIFY_SMTP_URL": "smtp://127.0.0.1:1", "CARENOTIFY_EMAIL_FROM": "info@hospital.example"}
 

@@ -27,7 +27,6 @@ NOTHING = (0, 0, 0, 0)
 def app(module_database_url: str) -> Iterator[App]:
     """One database for all of them: whatever is refused here leaves nothing behind."""
     app = build_app(make_settings(module_database_url), clock=SetClock())
-    app.seed_templates()
     Hospital(app.database).add_patient()
     yield app
     app.close()

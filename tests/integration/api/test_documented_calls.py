@@ -38,7 +38,6 @@ CALLS = [
 def served(database_url: str) -> Iterator[dict[str, str]]:
     """A server by the wall clock, as the calls say `date`, with the patients that they name."""
     app: App = build_app(make_settings(database_url))
-    app.seed_templates()
     hospital = Hospital(app.database)
     for patient in ("p1", "pat-000098"):
         hospital.add_patient(patient)

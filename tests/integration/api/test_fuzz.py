@@ -40,7 +40,6 @@ OPERATIONS = [
 def fuzzed(module_database_url: str) -> Iterator[App]:
     limits = {f"CARENOTIFY_API_REQUESTS_PER_MINUTE_PER_{whose}": "1000000" for whose in ("KEY", "ADDRESS")}
     app = build_app(make_settings(module_database_url, **limits), clock=SetClock())
-    app.seed_templates()
     Hospital(app.database).add_patient()
     yield app
     app.close()

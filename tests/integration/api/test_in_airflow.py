@@ -20,7 +20,7 @@ from carenotify.domain.access import ALL_SCOPES
 from carenotify.journeys.issue_key import issue_key
 from carenotify.quality.data_docs import site
 from tests.integration.page.browser import chromium
-from tests.integration.ward import make_settings, wait_for
+from tests.integration.ward import make_settings, process_settings, wait_for
 from tests.scraped import Scraped
 
 ROOT = Path(__file__).parents[3]
@@ -47,9 +47,9 @@ def environment(module_database_url: str, tmp_path_factory: pytest.TempPathFacto
     pages = site(home / "docs")
     pages.mkdir(parents=True)
     (pages / "index.html").write_text("<h1>Loads</h1>")
-    settings = make_settings(module_database_url)
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "CARENOTIFY_"))}
     environment = inherited | {
+        **process_settings(module_database_url),
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__AUTH_MANAGER": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
@@ -61,11 +61,6 @@ def environment(module_database_url: str, tmp_path_factory: pytest.TempPathFacto
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__SECRET_KEY": "a secret for the tests",
         "AIRFLOW__API_AUTH__JWT_SECRET": "0123456789abcdef" * 4,
-        "CARENOTIFY_DATABASE_URL": module_database_url,
-        "CARENOTIFY_BROKER_URL": "amqp://127.0.0.1:1/",
-        "CARENOTIFY_TIMEZONE": "Europe/Berlin",
-        "CARENOTIFY_ENCRYPTION_KEYS": settings.encryption_keys[0].get_secret_value(),
-        "CARENOTIFY_INDEX_KEY": settings.index_key.get_secret_value(),
         "CARENOTIFY_DATA_DOCS_PATH": str(home / "docs"),
         "PYTHONPATH": str(ROOT / "include"),
     }

@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
-from click.testing import CliRunner, Result
 from desk import Desk
 
-from carenotify.cli import main
-from carenotify.config import PREFIX, Settings
 from carenotify.storage import pauses
+from tests.integration.conftest import Run
 from tests.integration.ward import Hospital
 
 KEY = "cn_0123456789abcdef0123456789abcdef0123456789abcdef"
-Run = Callable[..., Result]
 
 
-@pytest.fixture
-def run(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs a command with the environment of the test's own database."""
-    plain = {
-        "DATABASE_URL": settings.database_url.get_secret_value(),
-        "BROKER_URL": settings.broker_url.get_secret_value(),
-        "TIMEZONE": settings.timezone.key,
-        "ENCRYPTION_KEYS": settings.encryption_keys[0].get_secret_value(),
-        "INDEX_KEY": settings.index_key.get_secret_value(),
-        "API_KEY": KEY,
-    }
-    for name, value in plain.items():
-        monkeypatch.setenv(PREFIX + name, value)
-    monkeypatch.setattr("carenotify.cli.configure_logging", lambda: None)
-    return lambda *words: CliRunner().invoke(main, words)
+@pytest.fixture(autouse=True)
+def _api_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CARENOTIFY_API_KEY", KEY)
 
 
 def test_a_made_key_is_all_that_stands_on_standard_output(run: Run, desk: Desk) -> None:

@@ -45,7 +45,6 @@ def live(database_url: str, clock: SetClock, sandbox: SandboxServer) -> Iterator
         CARENOTIFY_TWILIO_FROM="+4930123456",
     )
     app = build_app(settings, clock=clock)
-    app.seed_templates()
     server = make_server("127.0.0.1", port, create_app(app, person=None), threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

@@ -147,7 +147,6 @@ def test_a_stop_that_aws_was_told_ends_texts_for_good(moto: Moto, database_url: 
     clock = SetClock()
     settings = make_settings(database_url, CARENOTIFY_SMS_PROVIDERS="sns", CARENOTIFY_DEFAULT_CHANNELS="sms")
     app = build_app(settings, clock=clock)
-    app.seed_templates()
     hospital = Hospital(app.database)
     hospital.add_patient(phone=STOPPED, mail=None)
     for day in (3, 4):

@@ -2,40 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import date
 from zoneinfo import ZoneInfo
 
 import pytest
-from click.testing import CliRunner, Result
 
 from carenotify.app import App
-from carenotify.cli import main
-from carenotify.config import PREFIX, Settings
+from carenotify.config import PREFIX
 from carenotify.domain.alert import AlertKind, NewAlert
 from carenotify.sandbox.mail import readable
 from carenotify.sandbox.server import SandboxServer
 from carenotify.storage import alerts
+from tests.integration.conftest import Run
 
-Run = Callable[..., Result]
 
-
-@pytest.fixture
-def run(settings: Settings, app: App, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs a command with the environment of the test's own database."""
-    plain = {
-        "DATABASE_URL": settings.database_url.get_secret_value(),
-        "BROKER_URL": settings.broker_url.get_secret_value(),
-        "TIMEZONE": settings.timezone.key,
-        "ENCRYPTION_KEYS": settings.encryption_keys[0].get_secret_value(),
-        "INDEX_KEY": settings.index_key.get_secret_value(),
-        "EMAIL_FROM": "info@hospital.example",
-    }
-    for name, value in plain.items():
-        monkeypatch.setenv(PREFIX + name, value)
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setattr("carenotify.cli.configure_logging", lambda: None)
-    return lambda *words: CliRunner().invoke(main, words)
+@pytest.fixture(autouse=True)
+def _email_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(PREFIX + "EMAIL_FROM", "info@hospital.example")
 
 
 @pytest.fixture(scope="module")

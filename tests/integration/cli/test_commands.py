@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -20,11 +20,11 @@ from carenotify.cli import main
 from carenotify.config import load_settings
 from carenotify.domain.window import local_day
 from carenotify.messaging import topology
+from tests.integration.conftest import Run
 from tests.integration.ward import Hospital, process_settings
 from tests.integration.worker.worker_process import ROOT, clean_environment
 
 BERLIN = ZoneInfo("Europe/Berlin")
-Run = Callable[..., Result]
 HEAD = "patient_id,channels,language,opted_out_channels,opted_out_kinds\n"
 
 
@@ -45,23 +45,15 @@ def settings(database_url: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def run(settings: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """`run("remind", "--dry-run")` in this process; its log does not replace that of the tests."""
+def run(run: Run, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Run:
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("carenotify.cli.configure_logging", lambda: None)
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def invoke(*arguments: str, **options: object) -> Result:
-        return CliRunner().invoke(main, arguments, **options)  # type: ignore[arg-type]
-
-    return invoke
+    return run
 
 
 @pytest.fixture
 def app(settings: dict[str, str]) -> Iterator[App]:
     app = build_app(load_settings(settings))
-    app.seed_templates()
     yield app
     app.close()
 
@@ -102,7 +94,10 @@ def failed(result: Result) -> str:
 
 
 @pytest.mark.parametrize("path", list(_all_commands(main)), ids=" ".join)
-def test_every_command_explains_itself_and_its_options_without_settings(path: tuple[str, ...]) -> None:
+def test_every_command_explains_itself_and_its_options_without_settings(
+    path: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("carenotify.cli.configure_logging", lambda: None)  # the log stays that of the tests
     result = CliRunner().invoke(main, [*path, "--help"], env={"CARENOTIFY_TIMEZONE": "nonsense"})
     assert result.exit_code == 0
     command: click.Command = main

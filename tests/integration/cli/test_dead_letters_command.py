@@ -6,38 +6,18 @@ import getpass
 import re
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 from carenotify.app import App
-from carenotify.cli import main
-from carenotify.config import PREFIX, Settings
 from carenotify.domain.dead_letter import REASONS
+from tests.integration.conftest import Run
 from tests.integration.ward import NOON, Hospital
 
-Run = Callable[..., Result]
 ROOT = Path(__file__).parents[3]
 ME = f"command:{getpass.getuser()}"
-
-
-@pytest.fixture
-def run(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs a command with the environment of the test's own database, in the test's own time."""
-    plain = {
-        "DATABASE_URL": settings.database_url.get_secret_value(),
-        "BROKER_URL": settings.broker_url.get_secret_value(),
-        "TIMEZONE": settings.timezone.key,
-        "ENCRYPTION_KEYS": settings.encryption_keys[0].get_secret_value(),
-        "INDEX_KEY": settings.index_key.get_secret_value(),
-    }
-    for name, value in plain.items():
-        monkeypatch.setenv(PREFIX + name, value)
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setattr("carenotify.cli.configure_logging", lambda: None)
-    return lambda *words: CliRunner().invoke(main, words)
 
 
 @pytest.fixture

@@ -8,11 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from carenotify.app import App
-from carenotify.cli import main
-from carenotify.config import PREFIX, Settings
+from carenotify.config import PREFIX
+from tests.integration.conftest import Run
 from tests.integration.ward import Hospital
 
 ROOT = Path(__file__).parents[3]
@@ -34,29 +32,17 @@ QUERIES = sorted({query for document in DOCUMENTS for query in _QUERY.findall(do
 
 
 @pytest.fixture
-def environment(
-    app: App, hospital: Hospital, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """A database of the test's own, with the patient whom the documents name, and neither broker nor providers."""
+def environment(hospital: Hospital, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The patient whom the documents name, and what the commands need besides a database."""
     hospital.add_patient("pat-000098")
-    plain = {
-        "DATABASE_URL": settings.database_url.get_secret_value(),
-        "BROKER_URL": "amqp://127.0.0.1:9/",
-        "TIMEZONE": settings.timezone.key,
-        "ENCRYPTION_KEYS": settings.encryption_keys[0].get_secret_value(),
-        "INDEX_KEY": settings.index_key.get_secret_value(),
-        "DATA_DOCS_PATH": str(tmp_path),
-        "API_KEY": "cn_0123456789_" + "a" * 43,
-    }
-    for name, value in plain.items():
-        monkeypatch.setenv(PREFIX + name, value)
-    monkeypatch.setattr("carenotify.cli.configure_logging", lambda: None)
+    monkeypatch.setenv(PREFIX + "DATA_DOCS_PATH", str(tmp_path))
+    monkeypatch.setenv(PREFIX + "API_KEY", "cn_0123456789_" + "a" * 43)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.usefixtures("environment")
-def test_a_documented_command_is_understood_and_ends_without_a_traceback(command: str) -> None:
-    result = CliRunner().invoke(main, shlex.split(command, comments=True))
+def test_a_documented_command_is_understood_and_ends_without_a_traceback(run: Run, command: str) -> None:
+    result = run(*shlex.split(command, comments=True))
     assert result.exit_code in {0, 1}, result.output
     assert result.exception is None or isinstance(result.exception, SystemExit), result.output
 

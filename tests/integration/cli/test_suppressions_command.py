@@ -3,34 +3,20 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Callable
+from functools import partial
 
 import pytest
-from click.testing import CliRunner, Result
 
 from carenotify.app import App
-from carenotify.cli import main
-from carenotify.config import PREFIX, Settings
 from carenotify.domain.receipt import SuppressionReason
 from carenotify.storage import suppressions
+from tests.integration.conftest import Run
 from tests.integration.ward import MAIL, MOBILE, NOON, Hospital
-
-Run = Callable[..., Result]
 
 
 @pytest.fixture
-def run(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Run:
-    plain = {
-        "DATABASE_URL": settings.database_url.get_secret_value(),
-        "BROKER_URL": settings.broker_url.get_secret_value(),
-        "TIMEZONE": settings.timezone.key,
-        "ENCRYPTION_KEYS": settings.encryption_keys[0].get_secret_value(),
-        "INDEX_KEY": settings.index_key.get_secret_value(),
-    }
-    for name, value in plain.items():
-        monkeypatch.setenv(PREFIX + name, value)
-    monkeypatch.setattr("carenotify.cli.configure_logging", lambda: None)
-    return lambda *words: CliRunner().invoke(main, ("suppressions", *words))
+def run(run: Run) -> Run:
+    return partial(run, "suppressions")
 
 
 @pytest.fixture

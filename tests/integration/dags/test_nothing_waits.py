@@ -21,7 +21,6 @@ BERLIN = ZoneInfo("Europe/Berlin")
 @pytest.fixture
 def app(database_url: str) -> Iterator[App]:
     app = build_app(make_settings(database_url, CARENOTIFY_SEND_WINDOW="00:00-24:00"))
-    app.seed_templates()
     yield app
     app.close()
 

@@ -29,7 +29,6 @@ def settings(database_url: str) -> dict[str, str]:
 @pytest.fixture
 def app(settings: dict[str, str]) -> Iterator[App]:
     app = build_app(load_settings(settings))
-    app.seed_templates()
     yield app
     app.close()
 

@@ -50,7 +50,6 @@ def settings(database_url: str, broker_url: str) -> dict[str, str]:
 def app(settings: dict[str, str]) -> Iterator[App]:
     carenotify = {name: value for name, value in settings.items() if name.startswith("CARENOTIFY_")}
     app = build_app(load_settings(carenotify))
-    app.seed_templates()
     yield app
     app.close()
 

@@ -34,7 +34,6 @@ def settings(database_url: str, mailbox: Mailbox) -> dict[str, str]:
 def app(settings: dict[str, str]) -> Iterator[App]:
     carenotify = {name: value for name, value in settings.items() if name.startswith("CARENOTIFY_")}
     app = build_app(load_settings(carenotify))
-    app.seed_templates()
     yield app
     app.close()
 

@@ -25,7 +25,6 @@ def make_app(database_url: str, clock: SetClock) -> Iterator[Callable[..., App]]
 
     def make(**settings: str) -> App:
         app = build_app(make_settings(database_url, **settings), clock=clock)
-        app.seed_templates()
         app.__dict__["providers"] = {channel: (ScriptedProvider(channel),) for channel in Channel}
         made.append(app)
         return app

@@ -28,6 +28,7 @@ from tests.integration.monitoring.plant import (
 )
 from tests.integration.monitoring.queries import dashboard_queries, recorded_names, rule_queries
 from tests.integration.ward import Hospital, process_settings, wait_for
+from tests.integration.worker.worker_process import sandbox_settings
 
 BERLIN = ZoneInfo("Europe/Berlin")
 JOBS = {
@@ -75,13 +76,8 @@ def api_port() -> int:
 @pytest.fixture(scope="module")
 def settings(module_database_url: str, module_broker_url: str, sandbox: SandboxServer, api_port: int) -> dict[str, str]:
     return process_settings(module_database_url, module_broker_url) | {
+        **sandbox_settings(sandbox),
         "CARENOTIFY_SEND_WINDOW": "00:00-24:00",
-        "CARENOTIFY_SMTP_URL": sandbox.smtp_url,
-        "CARENOTIFY_EMAIL_FROM": "hospital@hospital.example",
-        "CARENOTIFY_TWILIO_BASE_URL": sandbox.url,
-        "CARENOTIFY_TWILIO_ACCOUNT_SID": sandbox.sandbox.options.twilio_account_sid,
-        "CARENOTIFY_TWILIO_AUTH_TOKEN": sandbox.sandbox.options.twilio_auth_token,
-        "CARENOTIFY_TWILIO_FROM": "+15005550006",
         "CARENOTIFY_PUBLIC_URL": f"http://127.0.0.1:{api_port}",
         "CARENOTIFY_RELAY_INTERVAL_SECONDS": "0.1",
         "CARENOTIFY_API_TRUSTED_PROXIES": "1",  # so that the key is asked for on loopback too
@@ -91,7 +87,6 @@ def settings(module_database_url: str, module_broker_url: str, sandbox: SandboxS
 @pytest.fixture(scope="module")
 def app(settings: dict[str, str]) -> Iterator[App]:
     app = build_app(load_settings(settings))
-    app.seed_templates()
     yield app
     app.close()
 

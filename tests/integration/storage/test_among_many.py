@@ -59,7 +59,6 @@ SELECT id::uuid, 1, 'p', 'sent', at FROM made ORDER BY number
 @pytest.fixture(scope="module")
 def many(module_database_url: str) -> Iterator[App]:
     app = build_app(make_settings(module_database_url))
-    app.seed_templates()
     with psycopg.connect(module_database_url, autocommit=True, options="-c search_path=carenotify") as connection:
         connection.execute("SET session_replication_role = replica")  # foreign keys hold as they are written
         connection.execute(_FILL)

@@ -58,7 +58,6 @@ def make_app(database_url: str, broker_url: str, clock: SetClock, arrivals: Arri
 
     def make(**settings: str) -> App:
         app = build_app(make_settings(database_url, broker_url, **key, **settings), clock=clock)
-        app.seed_templates()
         sms = ScriptedProvider(Channel.SMS, name="twilio", script=arrivals)
         app.__dict__["providers"] = {Channel.SMS: (sms,), Channel.EMAIL: (ScriptedProvider(Channel.EMAIL),)}
         made.append(app)

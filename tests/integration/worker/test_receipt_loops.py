@@ -16,7 +16,7 @@ from carenotify.domain.window import local_day
 from carenotify.sandbox.server import SandboxServer
 from carenotify.worker import __main__ as process
 from tests.integration.ward import Hospital, process_settings, wait_for
-from tests.integration.worker.worker_process import running_worker
+from tests.integration.worker.worker_process import running_worker, sandbox_settings
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -30,11 +30,8 @@ def sandbox() -> Iterator[SandboxServer]:
 @pytest.fixture
 def settings(database_url: str, broker_url: str, sandbox: SandboxServer) -> dict[str, str]:
     return process_settings(database_url, broker_url) | {
+        **sandbox_settings(sandbox),
         "CARENOTIFY_SEND_WINDOW": "00:00-24:00",
-        "CARENOTIFY_TWILIO_BASE_URL": sandbox.url,
-        "CARENOTIFY_TWILIO_ACCOUNT_SID": sandbox.sandbox.options.twilio_account_sid,
-        "CARENOTIFY_TWILIO_AUTH_TOKEN": sandbox.sandbox.options.twilio_auth_token,
-        "CARENOTIFY_TWILIO_FROM": "+15005550006",
         "CARENOTIFY_PUBLIC_URL": sandbox.url,  # where nobody takes callbacks
         "CARENOTIFY_LOOK_UP_AFTER_SECONDS": "3",
     }
@@ -43,7 +40,6 @@ def settings(database_url: str, broker_url: str, sandbox: SandboxServer) -> dict
 @pytest.fixture
 def app(settings: dict[str, str]) -> Iterator[App]:
     app = build_app(load_settings(settings))
-    app.seed_templates()
     yield app
     app.close()
 

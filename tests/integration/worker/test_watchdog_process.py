@@ -18,7 +18,7 @@ from carenotify.sandbox.mail import readable
 from carenotify.sandbox.server import SandboxServer
 from tests.integration.alerting import all_alerts
 from tests.integration.ward import process_settings, wait_for
-from tests.integration.worker.worker_process import running_worker
+from tests.integration.worker.worker_process import running_worker, sandbox_settings
 
 
 @pytest.fixture
@@ -30,9 +30,8 @@ def sandbox() -> Iterator[SandboxServer]:
 @pytest.fixture
 def settings(database_url: str, broker_url: str, sandbox: SandboxServer) -> dict[str, str]:
     return process_settings(database_url, broker_url) | {
+        **sandbox_settings(sandbox),
         "CARENOTIFY_SEND_WINDOW": "00:00-24:00",
-        "CARENOTIFY_SMTP_URL": sandbox.smtp_url,
-        "CARENOTIFY_EMAIL_FROM": "hospital@hospital.example",
         "CARENOTIFY_ALERT_PLAN_GRACE_MINUTES": "0.02",
     }
 

@@ -22,7 +22,7 @@ from carenotify.domain.window import local_day
 from carenotify.journeys import relay_due
 from carenotify.sandbox.server import SandboxServer
 from tests.integration.ward import Hospital, process_settings, wait_for
-from tests.integration.worker.worker_process import ROOT, clean_environment, running_worker
+from tests.integration.worker.worker_process import ROOT, clean_environment, running_worker, sandbox_settings
 
 BERLIN = ZoneInfo("Europe/Berlin")
 CLAIM_SECONDS = 2
@@ -38,13 +38,8 @@ def sandbox() -> Iterator[SandboxServer]:
 @pytest.fixture
 def settings(database_url: str, broker_url: str, sandbox: SandboxServer) -> dict[str, str]:
     return process_settings(database_url, broker_url) | {
+        **sandbox_settings(sandbox),
         "CARENOTIFY_SEND_WINDOW": "00:00-24:00",
-        "CARENOTIFY_SMTP_URL": sandbox.smtp_url,
-        "CARENOTIFY_EMAIL_FROM": "hospital@hospital.example",
-        "CARENOTIFY_TWILIO_BASE_URL": sandbox.url,
-        "CARENOTIFY_TWILIO_ACCOUNT_SID": sandbox.sandbox.options.twilio_account_sid,
-        "CARENOTIFY_TWILIO_AUTH_TOKEN": sandbox.sandbox.options.twilio_auth_token,
-        "CARENOTIFY_TWILIO_FROM": "+15005550006",
         "CARENOTIFY_PUBLIC_URL": sandbox.url,
         "CARENOTIFY_SEND_THREADS": str(THREADS),
         "CARENOTIFY_CLAIM_SECONDS": str(CLAIM_SECONDS),
@@ -55,7 +50,6 @@ def settings(database_url: str, broker_url: str, sandbox: SandboxServer) -> dict
 @pytest.fixture
 def app(settings: dict[str, str]) -> Iterator[App]:
     app = build_app(load_settings(settings))
-    app.seed_templates()
     yield app
     app.close()
 
@@ -251,12 +245,7 @@ def refused(settings: dict[str, str], *arguments: str) -> tuple[int, str]:
     ],
 )
 def test_a_wrong_setting_ends_it_at_once_with_one_line_that_names_it(name: str, value: str, said: str) -> None:
-    settings = {
-        "CARENOTIFY_DATABASE_URL": "postgresql://127.0.0.1:9/none",
-        "CARENOTIFY_BROKER_URL": "amqp://127.0.0.1:9/",
-        "CARENOTIFY_TIMEZONE": "Europe/Berlin",
-        "CARENOTIFY_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
-        "CARENOTIFY_INDEX_KEY": "an index key for the tests",
+    settings = process_settings() | {
         "CARENOTIFY_SMTP_URL": "smtp://127.0.0.1:9",
         "CARENOTIFY_EMAIL_FROM": "hospital@hospital.example",
         "CARENOTIFY_TWILIO_ACCOUNT_SID": "AC1",

@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
+from carenotify.sandbox.server import SandboxServer
 from tests.integration.ward import wait_for
 from tests.scraped import Scraped
 
@@ -37,7 +38,8 @@ class WorkerProcess:
 
     @property
     def url(self) -> str:
-        wait_for(lambda: _PORT.search(self.log) is not None or self.process.poll() is not None)
+        # Its imports take a loaded machine long.
+        wait_for(lambda: _PORT.search(self.log) is not None or self.process.poll() is not None, seconds=60)
         found = _PORT.search(self.log)
         assert found is not None, self.log
         return f"http://127.0.0.1:{found[1]}"
@@ -91,6 +93,18 @@ def clean_environment(settings: Mapping[str, str]) -> dict[str, str]:
     """This process's environment with these settings and no others of ours."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CARENOTIFY_")}
     return kept | {"PYTHONPATH": str(ROOT / "include")} | dict(settings)
+
+
+def sandbox_settings(sandbox: SandboxServer) -> dict[str, str]:
+    """Mails and texts go to the sandbox."""
+    return {
+        "CARENOTIFY_SMTP_URL": sandbox.smtp_url,
+        "CARENOTIFY_EMAIL_FROM": "hospital@hospital.example",
+        "CARENOTIFY_TWILIO_BASE_URL": sandbox.url,
+        "CARENOTIFY_TWILIO_ACCOUNT_SID": sandbox.sandbox.options.twilio_account_sid,
+        "CARENOTIFY_TWILIO_AUTH_TOKEN": sandbox.sandbox.options.twilio_auth_token,
+        "CARENOTIFY_TWILIO_FROM": "+15005550006",
+    }
 
 
 @contextmanager
