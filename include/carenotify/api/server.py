@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
+from gunicorn.workers.gthread import ThreadWorker
 
 from carenotify.api.application import create_app
 from carenotify.app import App, build_app
 from carenotify.config import load_settings
+from carenotify.logs import place_of
 from carenotify.metrics import sharing
 
 _DRAIN_SECONDS = 20
+# What went wrong with the request that gunicorn is about to log.
+_failed: ContextVar[str | None] = ContextVar("failed", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,25 @@ class _Logger(Logger):
         super().setup(cfg)
         self.error_log.handlers.clear()
         self.error_log.propagate = True
+        self.error_log.addFilter(_leave_out_the_request)
+
+
+class _Worker(ThreadWorker):
+    """Says of a request that it cannot read, or that our app did not answer, what went wrong; not what was asked."""
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        """Called by gunicorn, which logs the request with all that stands in its address."""
+        failed = _failed.set(place_of(exc))
+        try:
+            super().handle_error(req, client, addr, exc)
+        finally:
+            _failed.reset(failed)
+
+
+def _leave_out_the_request(line: logging.LogRecord) -> bool:
+    if (place := _failed.get()) is not None:
+        line.msg, line.args = "a request could not be answered: %s", (place,)
+    return True
 
 
 class Server(BaseApplication):
@@ -52,7 +77,7 @@ class Server(BaseApplication):
             "bind": f"{host}:{self._place.port}",
             "workers": self._place.workers,
             "threads": self._place.threads,
-            "worker_class": "gthread",
+            "worker_class": _Worker,
             "graceful_timeout": _DRAIN_SECONDS,
             "worker_exit": lambda _arbiter, _worker: self._close(),
             "child_exit": lambda _arbiter, worker: _keep_counts(worker.pid),
