@@ -18,26 +18,16 @@ import pytest
 import requests
 
 from carenotify.app import App
-from carenotify.config import PREFIX, Settings
 from carenotify.domain.access import ALL_SCOPES
 from carenotify.journeys.issue_key import issue_key
-from tests.integration.ward import wait_for
+from tests.integration.ward import process_settings, wait_for
+from tests.integration.worker.worker_process import clean_environment
 from tests.scraped import Scraped
-
-ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
-def environment(settings: Settings, database_url: str) -> dict[str, str]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    return inherited | {
-        "CARENOTIFY_DATABASE_URL": database_url,
-        "CARENOTIFY_BROKER_URL": "amqp://127.0.0.1:1/",
-        "CARENOTIFY_TIMEZONE": "Europe/Berlin",
-        "CARENOTIFY_ENCRYPTION_KEYS": settings.encryption_keys[0].get_secret_value(),
-        "CARENOTIFY_INDEX_KEY": settings.index_key.get_secret_value(),
-        "PYTHONPATH": str(ROOT / "include"),
-    }
+def environment(database_url: str) -> dict[str, str]:
+    return clean_environment(process_settings(database_url))
 
 
 def start(environment: dict[str, str], *more: str) -> subprocess.Popen[str]:
@@ -65,10 +55,16 @@ def test_it_serves_two_processes_and_ends_cleanly(environment: dict[str, str], a
         assert requests.get(f"{ours}/keys", cookies={"_token": "a.b.c"}, timeout=20).status_code == 401
         too_long = requests.post(f"{ours}/pause", data=b" " * 10_000_000, headers=headers, timeout=20)
         assert too_long.status_code == 413
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as garbled:
+            garbled.sendall(b"GET /?name=Xanthippe Quellenfluh HTTP/1.1\r\n\r\n")
+            assert garbled.recv(100).startswith(b"HTTP/1.1 400")
         process.send_signal(signal.SIGTERM)
         output, log = process.communicate(timeout=30)
     assert (process.returncode, output) == (0, "")
-    assert {json.loads(line)["level"] for line in log.splitlines()} == {"info"}
+    lines = [json.loads(line) for line in log.splitlines()]
+    (warning,) = [line for line in lines if line["level"] != "info"]
+    assert warning["event"].startswith("a request could not be answered: InvalidHTTPVersion at ")
+    assert "Quellenfluh" not in log
 
 
 def scrape(port: int, **headers: str) -> Scraped | None:
