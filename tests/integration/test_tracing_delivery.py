@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from uuid import UUID
 
 import pytest
@@ -293,3 +295,54 @@ def test_a_bug_leaves_its_type_in_the_trace_and_nothing_of_what_it_says(
     assert dict(sent.attributes or {})["error.type"] == "ValueError"
     everything = "".join(one.to_json() for one in spans.get_finished_spans())
     assert not [word for word in (MOBILE, MOBILE[1:], MAIL, "Anna", "Cardiology") if word in everything]
+
+
+class _Collector(ThreadingHTTPServer):
+    """Takes spans, and answers once it may."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Answer)
+        self.asked, self.may_answer = threading.Event(), threading.Event()
+
+
+class _Answer(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        assert isinstance(self.server, _Collector)
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.asked.set()
+        self.server.may_answer.wait()
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+        """Say nothing."""
+
+
+@pytest.fixture
+def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[_Collector]:
+    """Where all spans of this process go at once, one at a time."""
+    with _Collector() as server:
+        serving = threading.Thread(target=server.serve_forever, daemon=True)
+        serving.start()
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "60")
+        for limit in ("SCHEDULE_DELAY", "MAX_QUEUE_SIZE", "MAX_EXPORT_BATCH_SIZE"):
+            monkeypatch.setenv(f"OTEL_BSP_{limit}", "1")
+        tracing.configure_tracing("tests", exporter="otlp")
+        yield server
+        server.may_answer.set()
+        tracing.stop_tracing()
+        server.shutdown()
+        serving.join()
+
+
+def test_a_collector_that_does_not_answer_holds_up_no_message(
+    broker_app: App, hospital: Hospital, collector: _Collector
+) -> None:
+    broker_app.reminder_planner.plan(TODAY)
+    assert collector.asked.wait(20)
+    with working(broker_app):
+        broker_app.due_publisher.publish_due(Lane.LOW)
+        wait_for(lambda: is_sent(hospital))
+    assert not collector.may_answer.is_set()
