@@ -20,6 +20,8 @@ from opentelemetry import context, trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from structlog.contextvars import bind_contextvars, reset_contextvars
 
+from carenotify.errors import SettingsError
+
 if TYPE_CHECKING:
     from contextvars import Token as LogToken
 
@@ -109,13 +111,17 @@ _UNTRACED = Span()
 def configure_tracing(service: str, *, exporter: str | None) -> None:
     """Trace this process as `service`, which OTEL_SERVICE_NAME overrides: to `otlp`, to the `console`, or not (None).
 
-    Where to and how much is read from OpenTelemetry's variables by its SDK. Saying it again changes nothing.
+    Where to and how much is read from OpenTelemetry's variables by its SDK. Saying it again changes nothing. Raises
+    SettingsError for what the SDK refuses.
     """
     if exporter is None or _tracer is not None:
         return
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-    trace_to(BatchSpanProcessor(_console() if exporter == "console" else _collector()), service=service)
+    try:
+        trace_to(BatchSpanProcessor(_console() if exporter == "console" else _collector()), service=service)
+    except ValueError as error:
+        raise SettingsError(f"OpenTelemetry refuses its variables (OTEL_*): {error}") from None
 
 
 def _collector() -> SpanExporter:
@@ -207,7 +213,8 @@ def span(
     `links` are the traceparents of all who asked for it: when it is one and the same, that is the parent. One that is
     broken, or of a version that nobody knows, counts as none (W3C Trace Context, 4.3).
     """
-    if _tracer is None:
+    tracer = _tracer  # another thread may stop tracing meanwhile
+    if tracer is None:
         return _UNTRACED
     askers = [] if parent else list(dict.fromkeys(filter(None, links)))
     if len(askers) == 1:
@@ -215,9 +222,7 @@ def span(
     under = _w3c.extract({"traceparent": parent}, context.get_current()) if parent else None
     linked = [trace.Link(trace.get_current_span(_context(one)).get_span_context()) for one in askers[:_MOST_LINKS]]
     return _Traced(
-        _tracer.start_span(
-            name, context=under, kind=trace.SpanKind[kind.upper()], attributes=_named(more), links=linked
-        )
+        tracer.start_span(name, context=under, kind=trace.SpanKind[kind.upper()], attributes=_named(more), links=linked)
     )
 
 

@@ -346,3 +346,10 @@ def test_traces_are_off_unless_the_standard_variables_say_otherwise(
 def test_what_we_cannot_do_is_refused_by_name(variable: str, value: str) -> None:
     with pytest.raises(SettingsError, match=f"{variable}: '{value}' is not"):
         traces_exporter({"OTEL_TRACES_EXPORTER": "otlp"} | {variable: value})
+
+
+def test_what_the_sdk_refuses_is_told_as_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "100")
+    with pytest.raises(SettingsError, match=r"OTEL_\*.*max_queue_size"):
+        tracing.configure_tracing("tests", exporter="console")
+    assert tracing.traceparent() is None
