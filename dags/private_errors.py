@@ -13,14 +13,10 @@ from typing import ParamSpec, TypeVar, get_type_hints
 from airflow.sdk.exceptions import AirflowException
 
 from carenotify.errors import CarenotifyError
-from carenotify.logs import chain_of
+from carenotify.logs import UnforeseenError, chain_of
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
-
-
-class UnforeseenError(Exception):
-    """A task died of something that nobody foresaw; says of what and where, and not what that said. It is retried."""
 
 
 def private_errors(task: Callable[Given, Result]) -> Callable[Given, Result]:
@@ -46,7 +42,7 @@ def private_errors(task: Callable[Given, Result]) -> Callable[Given, Result]:
 def _told(error: BaseException) -> BaseException:
     """Itself when its text is to be read or Airflow waits for it, but without what came before; else another one."""
     if isinstance(error, Exception | SystemExit) and not isinstance(error, CarenotifyError | AirflowException):
-        return UnforeseenError(chain_of(error)).with_traceback(error.__traceback__)
+        return UnforeseenError.of(error)  # which is tried again, as the other would be
     before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     error.__notes__ = [] if before is None else [f"after {chain_of(before)}"]
     error.__cause__ = error.__context__ = None

@@ -34,15 +34,28 @@ class MountedApp:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Hand the request to Flask, which serves the whole URL, the mount included, as it does outside Airflow."""
-        inner = self._inner or await self._built()
         whole: Any = {**scope, "root_path": scope.get("root_path", "").removesuffix(MOUNT)}
-        await inner(whole, receive, send)
+        try:
+            inner = self._inner or await self._built()
+            await inner(whole, receive, send)
+            return
+        except Exception as error:  # noqa: BLE001
+            failed = _private(error)
+        raise failed
 
     async def _built(self) -> WSGIMiddleware:
         async with self._building:
             if self._inner is None:
                 self._inner = await asyncio.to_thread(_build, asyncio.get_running_loop())
         return self._inner
+
+
+def _private(error: Exception) -> Exception:
+    """The api-server logs an error with its text; but for our own, that may hold what a patient's row held."""
+    from carenotify.errors import CarenotifyError
+    from carenotify.logs import UnforeseenError
+
+    return error if isinstance(error, CarenotifyError) else UnforeseenError.of(error)
 
 
 def _build(loop: asyncio.AbstractEventLoop) -> WSGIMiddleware:

@@ -27,6 +27,15 @@ _LOUD = ("twilio", "urllib3", "great_expectations", "opentelemetry")
 _SHOUTING = ("pika", "psycopg.pool")
 
 
+class UnforeseenError(Exception):
+    """For whoever logs errors with their text: says what nobody foresaw and where it was, and not what that said."""
+
+    @classmethod
+    def of(cls, error: BaseException) -> Self:
+        """In its place, with its traceback. To be raised where nothing hangs on to the other: outside of `except`."""
+        return cls(chain_of(error)).with_traceback(error.__traceback__)
+
+
 class about:  # noqa: N801 - read as a word: with about(notification_id=…)
     """What the lines of a `with` block are about: `notification_id`, `correlation_id`."""
 

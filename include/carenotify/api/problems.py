@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 _LONGEST_FIELD = 100
+_FAILED = "request %s failed with %s\n%s"
 _TRY_AGAIN = {"Retry-After": "2"}
 
 
@@ -93,6 +94,7 @@ def install(flask: Flask) -> None:
     flask.register_error_handler(CarenotifyError, _ours)
     flask.register_error_handler(HTTPException, _of_http)
     flask.register_error_handler(Exception, _unforeseen)
+    flask.logger.addFilter(_leave_out_what_errors_say)
 
 
 def invalid(error: ValidationError, *, within: str | None = None) -> ProblemError:
@@ -143,9 +145,20 @@ def _of_http(error: HTTPException) -> Response:
     return _answer(ProblemError(status, status.description or status.phrase, headers=headers))
 
 
+def _leave_out_what_errors_say(line: logging.LogRecord) -> bool:
+    """What fails on an answer's way Flask logs itself, with the path, which a caller may have filled with a name."""
+    if line.exc_info and line.exc_info[1]:
+        line.msg, line.args = _FAILED, _what_failed(line.exc_info[1])
+        line.exc_info = None
+    return True
+
+
+def _what_failed(error: BaseException) -> tuple[object, ...]:
+    """Where it happened and what kind it was; an error's text can hold what a patient's row held."""
+    return g.get("correlation_id"), type(error).__name__, "".join(traceback.format_tb(error.__traceback__))
+
+
 def _unforeseen(error: Exception) -> Response:
-    # Where it happened and what kind it was; an error's text can hold what a patient's row held.
-    places = "".join(traceback.format_tb(error.__traceback__))
-    log.error("request %s failed with %s\n%s", g.get("correlation_id"), type(error).__name__, places)
+    log.error(_FAILED, *_what_failed(error))
     detail = "Something went wrong on our side; the correlation id finds it in the logs."
     return _answer(ProblemError(HTTPStatus.INTERNAL_SERVER_ERROR, detail))

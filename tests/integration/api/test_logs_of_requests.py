@@ -48,6 +48,22 @@ def test_an_error_is_found_in_the_logs_by_what_its_answer_says(
     assert [one["correlation_id"] for one in contexts.seen if one["logger"] == "carenotify.api.problems"] == ids
 
 
+def test_what_fails_on_the_way_of_an_answer_is_logged_by_kind_and_place(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    name = "Anna"
+
+    def bug(_: Any) -> None:
+        raise RuntimeError(name)
+
+    monkeypatch.setattr(desk.client.application, "process_response", bug)
+    assert desk.call("GET", f"/notifications/{name}").status_code == 500
+    lines = [line.getMessage() for line in caplog.records if line.name == "carenotify.api"]
+    assert len(lines) == 2  # it fails once more when the error is answered
+    assert ["failed with RuntimeError" in line and "in bug" in line for line in lines] == [True, True]
+    assert name not in caplog.text
+
+
 def test_nothing_of_a_request_is_left_when_it_is_over(desk: Desk, contexts: _Contexts) -> None:
     assert desk.call("GET", "/health").status_code == 200
     logging.getLogger("carenotify.other").warning("later")

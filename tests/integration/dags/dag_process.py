@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import faulthandler
 import json
 import os
 import signal
@@ -20,6 +21,8 @@ from pkgutil import resolve_name
 from typing import Any
 
 warnings.simplefilter("ignore")
+# Shorter than what pytest gives a test: one that stands still is to say where.
+MOST_SECONDS = 240
 # Airflow logs to standard output, also while it is imported; answers have that for themselves.
 ANSWERS = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)
@@ -92,6 +95,23 @@ def deaths(_dag_id: str, _conf: dict[str, Any]) -> dict[str, Any]:
             classes = [one.__name__ for one in type(error).__mro__]
             seen[name] = {"classes": classes, "shown": "".join(traceback.format_exception(error))}
     return seen
+
+
+def fail_to_serve(_dag_id: str, _conf: dict[str, Any]) -> dict[str, Any]:
+    """What the api-server gets to see when a request dies outside of the Flask app that the plugin mounts."""
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    spec = spec_from_file_location("carenotify_plugin", Path(__file__).parents[3] / "plugins/carenotify_plugin.py")
+    assert spec is not None
+    assert spec.loader is not None
+    plugin = module_from_spec(spec)
+    spec.loader.exec_module(plugin)
+    plugin._build = partial(_die, "of a bug")
+    try:
+        asyncio.run(plugin.MountedApp()({"type": "http"}, None, None))
+    except Exception as error:  # noqa: BLE001
+        return {"shown": "".join(traceback.format_exception(error))}
+    return {}
 
 
 def _die(death: str, *_: Any, **__: Any) -> None:
@@ -172,7 +192,7 @@ def _die_with_the_parent() -> None:
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
-VERBS = {one.__name__: one for one in (play, play_without_retries, die, deaths, fail, be_late, bounds)}
+VERBS = {one.__name__: one for one in (play, play_without_retries, die, deaths, fail_to_serve, fail, be_late, bounds)}
 
 
 def _in_a_fork(request: dict[str, Any]) -> int:
@@ -185,6 +205,7 @@ def _in_a_fork(request: dict[str, Any]) -> int:
         with Path(request["log"]).open("w") as log:
             for standard in (1, 2):
                 os.dup2(log.fileno(), standard)
+        faulthandler.dump_traceback_later(MOST_SECONDS, exit=True, file=2)
         os.environ.clear()
         os.environ.update(request["environment"])
         answer = VERBS[request["verb"]](request["dag_id"], request["conf"])

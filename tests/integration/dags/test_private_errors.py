@@ -55,3 +55,12 @@ def test_a_check_by_sql_says_no_more(dag_process: PlayDag, settings: dict[str, s
     assert run["state"] == "failed"
     assert "UnforeseenError: RuntimeError at" in run["log"]
     assert leaks({"log": run["log"]}) == {}
+
+
+def test_airflows_api_server_is_told_no_more_of_a_request_that_died(
+    dag_process: PlayDag, settings: dict[str, str]
+) -> None:
+    shown = dag_process("fail_to_serve", "", {}, settings)["shown"]
+    assert "UnforeseenError: RuntimeError at" in shown
+    assert ", in _die" in shown
+    assert leaks({"shown": shown}) == {}
