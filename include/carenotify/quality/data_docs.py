@@ -27,3 +27,9 @@ def prune_docs(docs_path: Path, *, keep: int = _KEPT_RUNS) -> None:
             runs = sorted(suite.glob("*/"), key=lambda run: run.stat().st_mtime, reverse=True)
             for run in runs[keep:]:
                 shutil.rmtree(run, ignore_errors=True)
+
+
+def forget_run(docs_path: Path, suite: str, run_name: str) -> None:
+    """Remove the results and the page of one run; the index leaves it out when it is next written."""
+    for results in _RESULTS:
+        shutil.rmtree(docs_path / results / suite / run_name, ignore_errors=True)

@@ -16,7 +16,7 @@ from great_expectations.data_context.types.base import ProgressBarsConfig
 from carenotify.errors import LoadHeldError
 from carenotify.quality.appointment_rules import APPOINTMENT_RULES
 from carenotify.quality.contact_rules import CONTACT_RULES
-from carenotify.quality.data_docs import prune_docs
+from carenotify.quality.data_docs import forget_run, prune_docs
 from carenotify.quality.rule import Rule
 
 # The failing rows by id and never their values, which are personal data and would end up in the data docs.
@@ -45,6 +45,7 @@ class Gate:
         appointment_rules: Sequence[Rule] = APPOINTMENT_RULES,
         contact_rules: Sequence[Rule] = CONTACT_RULES,
     ) -> None:
+        self._docs_path = docs_path
         docs_path.mkdir(parents=True, exist_ok=True)
         prune_docs(docs_path)
         self._context = gx.get_context(mode="file", project_root_dir=docs_path)
@@ -71,6 +72,8 @@ class Gate:
         for result in self._validate(name, run_id, frame, rules):
             rule = result.expectation_config.meta["rule"]
             if not result.success and "unexpected_index_list" not in result.result:
+                # The page shows what the error said, which may be a value.
+                forget_run(self._docs_path, name, _file_name(run_id))
                 raise LoadHeldError(f"the rule {rule} could not be checked on this load")
             # Without the values, Great Expectations gives all row ids of a rule in one list.
             for found in result.result.get("unexpected_index_list") or ():

@@ -153,6 +153,24 @@ def test_a_rule_that_cannot_be_run_holds_the_load(docs: Path) -> None:
         Gate(docs_path=docs).check(run_id="r1", appointments=broken, contacts=frames.contacts())
 
 
+class _Incomparable:
+    """A value whose error tells of it, as pandas' errors may."""
+
+    def __ge__(self, _: object) -> bool:
+        raise TypeError("secret value")
+
+
+def test_what_a_rule_died_of_is_in_no_data_docs(docs: Path) -> None:
+    frames = Frames(now=NOW)
+    frames.add(1, GOOD)
+    broken = frames.appointments(stored_patients=())
+    broken["minutes"] = [_Incomparable()]
+    with pytest.raises(LoadHeldError, match="end_not_before_start could not be checked"):
+        Gate(docs_path=docs).check(run_id="died", appointments=broken, contacts=frames.contacts())
+    files = [file for file in docs.rglob("*") if file.suffix in {".html", ".json"}]
+    assert [file for file in files if "secret value" in file.read_text()] == []
+
+
 def test_an_empty_load_breaks_no_rule(docs: Path) -> None:
     assert findings_of(docs) == Findings(appointments={}, contacts={})
 
