@@ -15,14 +15,20 @@ from carenotify.storage.sealed import Sealer
 _CHUNK = 500
 
 # Whose records were merged is one patient, and nobody is counted twice; of one whom nobody copied, nothing is known.
+# Most records were never merged, and the survivor is not looked for in each.
 _AHEAD = f"""
 WITH ahead AS MATERIALIZED (
     SELECT DISTINCT patient_id FROM appointments WHERE status = 'booked' AND start_at > %(now)s
 ),
 patient AS MATERIALIZED (
-    SELECT DISTINCT COALESCE(p.id, ahead.patient_id) AS id
+    SELECT ahead.patient_id AS id
     FROM ahead
     LEFT JOIN patients named ON named.id = ahead.patient_id
+    WHERE named.merged_into IS NULL
+    UNION
+    SELECT COALESCE(p.id, named.id)
+    FROM ahead
+    JOIN patients named ON named.id = ahead.patient_id AND named.merged_into IS NOT NULL
     {PERSON_JOINS}
 )
 SELECT patient.id, p.sealed_contact,
