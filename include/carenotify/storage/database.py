@@ -32,6 +32,14 @@ _PASSING = (
 # A process that stands still in the middle of a transaction (a machine that is moved, a debugger) must not hold its
 # locks for ever: others wait for the same provider's pace. The server ends such a connection.
 _IDLE_SECONDS = 30
+# A host that is gone without a word (a cable, a firewall) would be waited for as long as the kernel's own patience is, a
+# quarter of an hour and more (https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-KEEPALIVES).
+_GONE_WITHOUT_A_WORD = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 20_000,  # milliseconds
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +81,7 @@ class Database:
             ),
             "application_name": self._application,
             "connect_timeout": 5,
+            **_GONE_WITHOUT_A_WORD,
         }
         return ConnectionPool(
             self.url,

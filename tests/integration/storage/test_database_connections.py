@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import select
+import socket
 from datetime import timedelta
+from os import dup
 
 import pytest
 
@@ -29,3 +31,13 @@ def _stand_still(app: App) -> None:
         transaction.execute("SET idle_in_transaction_session_timeout = '10ms'")
         assert select.select([transaction.fileno()], [], [], 10)[0], "the server says goodbye"
         transaction.execute("SELECT")
+
+
+def test_a_host_that_is_gone_without_a_word_is_given_up_after_twenty_seconds(app: App) -> None:
+    with app.database.transaction() as transaction, socket.socket(fileno=dup(transaction.fileno())) as connection:
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 20_000
+        asked_after = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
+        asked_again = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL)
+        times = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT)
+        assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        assert asked_after + times * asked_again == 20
