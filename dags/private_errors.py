@@ -13,7 +13,7 @@ from typing import ParamSpec, TypeVar, get_type_hints
 from airflow.sdk.exceptions import AirflowException
 
 from carenotify.errors import CarenotifyError
-from carenotify.logs import UnforeseenError, chain_of
+from carenotify.logs import UnforeseenError, chain_of, hush_threads
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -27,6 +27,7 @@ def private_errors(task: Callable[Given, Result]) -> Callable[Given, Result]:
 
     @functools.wraps(task)
     def private(*args: Given.args, **kwargs: Given.kwargs) -> Result:
+        hush_threads()
         try:
             return task(*args, **kwargs)
         except BaseException as error:  # noqa: BLE001 - a task that is cut off dies of one, in the middle of another

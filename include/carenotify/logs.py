@@ -82,6 +82,14 @@ def configure_logging(level: int = logging.INFO) -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     logging.captureWarnings(capture=True)
     sys.excepthook = _uncaught
+    hush_threads()
+
+
+def hush_threads() -> None:
+    """Log by kind and place what a thread of this process dies of, and what nobody can catch; in Airflow's tasks too.
+
+    Python would write it to standard error with its text.
+    """
     threading.excepthook = _uncaught_in_thread
     sys.unraisablehook = _passed_over
 
@@ -142,9 +150,9 @@ def _uncaught(kind: type[BaseException], error: BaseException, where: TracebackT
 def _uncaught_in_thread(died: threading.ExceptHookArgs) -> None:
     if died.exc_type is not SystemExit:  # which ends a thread without a word
         name = died.thread.name if died.thread else "unknown"
-        log.critical("thread %s ends with a %s", name, died.exc_type.__name__, exc_info=died.exc_value)
+        log.critical("thread %s died of a %s", name, chain_of(died.exc_value or died.exc_type()))
 
 
 def _passed_over(unraisable: sys.UnraisableHookArgs) -> None:
     """In a `__del__`, say, where there is nobody to raise it to."""
-    log.error("an error was passed over: %s", unraisable.exc_type.__name__, exc_info=unraisable.exc_value)
+    log.error("an error was passed over: %s", chain_of(unraisable.exc_value or unraisable.exc_type()))

@@ -13,6 +13,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import traceback
 import warnings
 from functools import partial
@@ -115,7 +116,11 @@ def fail_to_serve(_dag_id: str, _conf: dict[str, Any]) -> dict[str, Any]:
 
 
 def _die(death: str, *_: Any, **__: Any) -> None:
-    """With a patient's data in what came before, once as a cause and once as a context."""
+    """With a patient's data in what came before, once as a cause and once as a context; after a thread has died so."""
+    if threading.current_thread() is threading.main_thread():
+        thread = threading.Thread(target=_die, args=[death], name="beside it")
+        thread.start()
+        thread.join()
     try:
         try:
             int(FAMILY)

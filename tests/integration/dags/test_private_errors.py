@@ -40,6 +40,14 @@ def test_errors_that_are_written_to_be_read_stay_and_others_are_told_by_kind_and
     assert leaks({death: seen[death]["shown"] for death in said}) == {}
 
 
+def test_what_a_thread_of_a_task_dies_of_is_told_by_kind_and_place(
+    dag_process: PlayDag, settings: dict[str, str]
+) -> None:
+    log = dag_process("deaths", "", {}, settings)["log"]
+    assert "thread beside it died of a RuntimeError at" in log
+    assert leaks({"log": log}) == {}
+
+
 def test_what_airflow_would_try_again_is_tried_again_and_nothing_else(
     dag_process: PlayDag, settings: dict[str, str]
 ) -> None:
