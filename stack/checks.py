@@ -50,10 +50,11 @@ def run_pytest(checkout: Checkout, words: Sequence[str]) -> int:
     """Run the tests and return pytest's exit code; all of them by several processes, unless the caller has own words.
 
     Each process has a PostgreSQL and a RabbitMQ of its own, and takes whole files, so that these share what they start.
+    There is one more than there are processors, because tests also wait: for what is killed, retried or too slow.
     """
     prepare(checkout, servers=True, tests=True)
-    processes = min(os.cpu_count() or 1, _MOST_TEST_PROCESSES)
-    side_by_side = ["-n", str(processes), "--dist", "loadfile", "--no-loadscope-reorder"]
+    processes = min((os.cpu_count() or 1) + 1, _MOST_TEST_PROCESSES)
+    side_by_side = ["-n", str(processes), "--dist", "loadfile", "--no-loadscope-reorder", "--durations=20"]
     return _python(checkout, ["-m", "pytest", *(words or side_by_side)])
 
 
@@ -128,4 +129,6 @@ def _differs(one: Path, other: Path) -> bool:
 def _python(checkout: Checkout, words: Sequence[str]) -> int:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("CARENOTIFY_", "AIRFLOW"))}
     environment["PYTHONPATH"] = str(checkout.root / "include")
+    # Container images set it; then each of the hundred processes of the tests compiles all of Airflow anew.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     return subprocess.run([checkout.python, *words], cwd=checkout.root, env=environment, check=False).returncode
