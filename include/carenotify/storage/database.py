@@ -32,7 +32,7 @@ _PASSING = (
 # A process that stands still in the middle of a transaction (a machine that is moved, a debugger) must not hold its
 # locks for ever: others wait for the same provider's pace. The server ends such a connection.
 _IDLE_SECONDS = 30
-# A host that is gone without a word (a cable, a firewall) would be waited for as long as the kernel's own patience is, a
+# A host that is gone without a word (a cable, a firewall) would be waited for as long as the kernel has patience, for a
 # quarter of an hour and more (https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-KEEPALIVES).
 _GONE_WITHOUT_A_WORD = {
     "keepalives_idle": 10,
