@@ -13,12 +13,9 @@ import json
 import os
 import signal
 import sys
-import threading
 import traceback
 import warnings
-from functools import partial
 from pathlib import Path
-from pkgutil import resolve_name
 from typing import Any
 
 warnings.simplefilter("ignore")
@@ -35,12 +32,10 @@ from airflow.api_fastapi.core_api.datamodels.dag_run import DAGRunResponse  # no
 from airflow.callbacks.callback_requests import DagCallbackRequest  # noqa: E402
 from airflow.dag_processing.dagbag import DagBag  # noqa: E402
 from airflow.dag_processing.processor import _execute_dag_callbacks  # noqa: E402
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, AirflowTaskTimeout  # noqa: E402
 from airflow.sdk.execution_time.callback_supervisor import execute_callback  # noqa: E402
 from airflow.sdk.execution_time.supervisor import in_process_api_server  # noqa: E402
 
-from carenotify.errors import StorageError  # noqa: E402
-from tests.integration.dags.recognisable import DESCRIPTION, FAMILY, GIVEN, REPLY, STREET, phone  # noqa: E402
+from tests.integration.dags.deaths import deaths, fail_to_serve, put_a_bug  # noqa: E402
 
 
 def _bag(dag_id: str) -> DagBag:
@@ -76,69 +71,17 @@ def _play_without_retries(dag: Any, conf: dict[str, Any]) -> dict[str, Any]:
 
 def die(dag_id: str, conf: dict[str, Any]) -> dict[str, Any]:
     """A run in which what stands at `place` dies of a bug. With `only`, no other task is run."""
-    owner, _, name = conf["place"].rpartition(".")
-    setattr(resolve_name(owner), name, partial(_die, "of a bug"))
+    put_a_bug(conf["place"])
     dag = _dag(dag_id)
     if "only" in conf:
         dag = dag.partial_subset(conf["only"], include_upstream=False)
     return _play_without_retries(dag, {})
 
 
-def deaths(_dag_id: str, _conf: dict[str, Any]) -> dict[str, Any]:
-    """What Airflow gets to see of each of DEATHS: the classes of the error, and all that a traceback shows."""
-    from private_errors import private_errors
-
-    seen = {}
-    for name in DEATHS:
-        try:
-            private_errors(_die)(name)
-        except BaseException as error:  # noqa: BLE001
-            classes = [one.__name__ for one in type(error).__mro__]
-            seen[name] = {"classes": classes, "shown": "".join(traceback.format_exception(error))}
-    return seen
-
-
-def fail_to_serve(_dag_id: str, _conf: dict[str, Any]) -> dict[str, Any]:
-    """What the api-server gets to see when a request dies outside of the Flask app that the plugin mounts."""
-    from importlib.util import module_from_spec, spec_from_file_location
-
-    spec = spec_from_file_location("carenotify_plugin", Path(__file__).parents[3] / "plugins/carenotify_plugin.py")
-    assert spec is not None
-    assert spec.loader is not None
-    plugin = module_from_spec(spec)
-    spec.loader.exec_module(plugin)
-    plugin._build = partial(_die, "of a bug")
-    try:
-        asyncio.run(plugin.MountedApp()({"type": "http"}, None, None))
-    except Exception as error:  # noqa: BLE001
-        return {"shown": "".join(traceback.format_exception(error))}
-    return {}
-
-
-def _die(death: str, *_: Any, **__: Any) -> None:
-    """With a patient's data in what came before, once as a cause and once as a context; after a thread has died so."""
-    if threading.current_thread() is threading.main_thread():
-        thread = threading.Thread(target=_die, args=[death], name="beside it")
-        thread.start()
-        thread.join()
-    try:
-        try:
-            int(FAMILY)
-        except ValueError as cause:
-            raise KeyError(phone(1)) from cause
-    except KeyError as before:
-        before.add_note(REPLY)
-        raise DEATHS[death]  # noqa: B904 - as a bug does
-
-
-DEATHS: dict[str, BaseException] = {
-    "of a bug": RuntimeError(f"{GIVEN} {FAMILY}, {STREET}: {DESCRIPTION}"),
-    "by an exit": SystemExit(f"{GIVEN} {FAMILY}"),
-    "in a way of ours": StorageError("the database refused a statement"),
-    "for good": AirflowFailException("there is nothing to be tried again"),
-    "skipped": AirflowSkipException("there is nothing to do"),
-    "cut off": AirflowTaskTimeout("this took too long"),
-}
+def fail_to_tell(dag_id: str, conf: dict[str, Any]) -> dict[str, Any]:
+    """Call the failure callbacks, which come upon a bug at `place`."""
+    put_a_bug(conf["place"])
+    return fail(dag_id, {"run_id": "manual__2026-11-24T08:00:00+00:00"})
 
 
 def _play(dag: Any, conf: dict[str, Any]) -> dict[str, Any]:
@@ -197,7 +140,10 @@ def _die_with_the_parent() -> None:
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
-VERBS = {one.__name__: one for one in (play, play_without_retries, die, deaths, fail_to_serve, fail, be_late, bounds)}
+VERBS = {
+    one.__name__: one
+    for one in (play, play_without_retries, die, deaths, fail_to_tell, fail_to_serve, fail, be_late, bounds)
+}
 
 
 def _in_a_fork(request: dict[str, Any]) -> int:

@@ -348,7 +348,7 @@ def test_what_a_task_died_of_is_logged_by_kind_and_place(passage: Passage) -> No
     logs = passage.places()["logs of Airflow's tasks"]
     assert isinstance(logs, str)
     assert "UnforeseenError: RuntimeError at" in logs
-    assert "dag_process.py" in logs
+    assert "deaths.py" in logs
 
 
 def _ask_for(desk: Desk, token: str, wish: dict[str, Any]) -> None:

@@ -65,6 +65,15 @@ def test_a_check_by_sql_says_no_more(dag_process: PlayDag, settings: dict[str, s
     assert leaks({"log": run["log"]}) == {}
 
 
+@pytest.mark.parametrize("dag_id", ["send_reminders", "ingest_appointments"])
+def test_what_tells_of_a_failure_says_no_more_when_it_fails_itself(
+    dag_process: PlayDag, settings: dict[str, str], dag_id: str
+) -> None:
+    told = dag_process("fail_to_tell", dag_id, {"place": "alert_mails.opened_app"}, settings)
+    assert "UnforeseenError: RuntimeError at" in told["log"]
+    assert leaks({"log": told["log"]}) == {}
+
+
 def test_airflows_api_server_is_told_no_more_of_a_request_that_died(
     dag_process: PlayDag, settings: dict[str, str]
 ) -> None:
