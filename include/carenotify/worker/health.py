@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,7 +13,17 @@ from typing import Any
 
 import orjson
 
+from carenotify.logs import chain_of
 from carenotify.metrics import Exposition
+
+log = logging.getLogger(__name__)
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, _request: Any, _client_address: Any) -> None:
+        """Python would write the error with its text to standard error, between our lines."""
+        if (error := sys.exception()) is not None:
+            log.warning("a probe was not answered: %s", chain_of(error))
 
 
 class HealthServer:
@@ -54,7 +66,7 @@ class HealthServer:
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
                 """Probes come every few seconds; they are no news."""
 
-        self._server = ThreadingHTTPServer((host, port), Handler)
+        self._server = _Server((host, port), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, name="health", daemon=True)
 
     @property

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.client import RemoteDisconnected
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -53,6 +54,22 @@ def test_health_does_not_ask_whether_it_is_ready() -> None:
 
     with serving(never) as url:
         assert ask(f"{url}/health") == (200, '{"health":true,"channels":{"sms":{"sent":3}}}')
+
+
+def test_a_probe_that_dies_is_logged_by_kind_and_place(
+    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "Xanthippe"
+
+    def bug() -> bool:
+        raise RuntimeError(name)
+
+    with serving(bug) as url, pytest.raises(RemoteDisconnected):
+        urlopen(f"{url}/ready", timeout=5)
+    (line,) = caplog.messages
+    assert line.startswith("a probe was not answered: RuntimeError at ")
+    assert name not in caplog.text
+    assert capsys.readouterr().err == ""
 
 
 def test_it_serves_nothing_else() -> None:
