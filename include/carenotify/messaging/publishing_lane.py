@@ -31,7 +31,6 @@ class Batch:
     def __init__(self, envelopes: Sequence[Envelope]) -> None:
         self.envelopes = envelopes
         self.open = len(envelopes)
-        self.begun = time.monotonic()
         self.confirmed: set[UUID] = set()
         self.returned: set[UUID] = set()
         self.done = threading.Event()
@@ -56,6 +55,7 @@ class PublishingLane:
         self._oldest_tag = 1
         self._unconfirmed: dict[int, tuple[Batch, UUID]] = {}
         self._unsent: deque[tuple[Batch, Envelope]] = deque()
+        self._heard_at = 0.0
 
     def open(self, channel: AmqpChannel, *, ready: Callable[[], None]) -> None:
         """Use this channel from now on; `ready` is called when it confirms."""
@@ -77,17 +77,18 @@ class PublishingLane:
     def publish(self, batch: Batch, envelopes: Sequence[Envelope]) -> None:
         """Send these, which are this queue's part of the batch, and settle each when the broker has answered.
 
-        Nobody waits for a queue that has not answered for longer than a batch may take. It gets no more until it
-        answers for what it has: a channel that stands still is not given copies of what it has not taken yet.
+        Nobody waits for a queue that owes answers and has given none for longer than a batch may take. It gets no more
+        until it answers: a channel that stands still is not given copies of what it has not taken yet.
         """
+        if not self._unconfirmed:
+            self._heard_at = time.monotonic()
         self._unsent.extend((batch, envelope) for envelope in envelopes)
         if self._channel is None or not self._channel.is_open or self._is_silent():
             self._drop_unsent()
         self._send()
 
     def _is_silent(self) -> bool:
-        oldest = next(iter(self._unconfirmed.values()), None)
-        return oldest is not None and time.monotonic() - oldest[0].begun > self._confirm_timeout_seconds
+        return time.monotonic() - self._heard_at > self._confirm_timeout_seconds
 
     def _drop_unsent(self) -> None:
         while self._unsent:
@@ -95,11 +96,14 @@ class PublishingLane:
             batch.settle(envelope.notification_id, confirmed=False)
 
     def _send(self) -> None:
-        while self._channel is not None and self._unsent and len(self._unconfirmed) < _WINDOW:
+        channel = self._channel
+        if channel is None or not channel.is_open:
+            return
+        while self._unsent and len(self._unconfirmed) < _WINDOW:
             batch, envelope = self._unsent.popleft()
             self._unconfirmed[self._next_tag] = (batch, envelope.notification_id)
             self._next_tag += 1
-            self._channel.basic_publish(EXCHANGE, self._queue, envelope.encode(), _properties(envelope), mandatory=True)
+            channel.basic_publish(EXCHANGE, self._queue, envelope.encode(), _properties(envelope), mandatory=True)
 
     def _on_return(self, _: AmqpChannel, __: object, properties: pika.BasicProperties, ___: bytes) -> None:
         returned = UUID(properties.message_id)
@@ -108,6 +112,7 @@ class PublishingLane:
                 batch.returned.add(returned)
 
     def _on_confirm(self, frame: pika.frame.Method) -> None:
+        self._heard_at = time.monotonic()
         confirmed = isinstance(frame.method, pika.spec.Basic.Ack)
         tag = frame.method.delivery_tag
         tags = range(self._oldest_tag, tag + 1) if frame.method.multiple else (tag,)

@@ -22,6 +22,7 @@ from drills.ward import Size
 from tests.integration.drills.conftest import OpenWard
 
 QUEUE = "sms.low"
+CONFIRM_SECONDS = 5
 MESSAGES = 1000  # more texts than RabbitMQ takes for a channel that stands still
 
 
@@ -49,13 +50,13 @@ def test_the_others_go_on_and_once_it_is_deleted_it_goes_on_too(small_ward: Open
     topology.declare(broker_url)
     ward.broker.tell("orphan", urlsplit(broker_url).path[1:], QUEUE)
 
-    with closing(Publisher(broker_url, confirm_timeout_seconds=1)) as publisher:
+    with closing(Publisher(broker_url, confirm_timeout_seconds=CONFIRM_SECONDS)) as publisher:
         assert publishes(publisher, Channel.SMS, Lane.LOW) == 0
         assert publishes(publisher, Channel.SMS, Lane.HIGH) == MESSAGES
         assert publishes(publisher, Channel.EMAIL, Lane.LOW) == MESSAGES
         begun = time.monotonic()
         assert publishes(publisher, Channel.SMS, Lane.LOW) == 0
-        assert time.monotonic() - begun < 1, "nobody waits for a queue that is known to be silent"
+        assert time.monotonic() - begun < CONFIRM_SECONDS, "nobody waits for a queue that is known to be silent"
 
         ward.start()
         ward.wait_for(lambda: ward.sandbox.received("email") == MESSAGES / 2, "every mail goes out", seconds=60)
