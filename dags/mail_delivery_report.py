@@ -39,8 +39,8 @@ due is reported too, so that a report that does not come is noticed.
 
 @task(task_display_name="Mail the report")
 @private_errors
-def mail() -> dict[str, int]:
-    """Count the day and mail it; gives its main counts. Another try sends the same mail, which readers see once."""
+def mail() -> dict[str, int | str]:
+    """Count the day and mail it; gives its main counts. Of a mail that was perhaps taken there is no second try."""
     if not SETTINGS.report_receivers[1]:
         raise AirflowSkipException(
             "neither CARENOTIFY_REPORT_TO nor CARENOTIFY_ALERT_TO is set; the report is on the page"

@@ -73,17 +73,25 @@ class ProviderTable:
     @cached_property
     def report_sender(self) -> AlertSender:
         """The same for the daily report, to those who get that."""
-        from carenotify.channels.email.alert_mail import first_that_takes
+        from carenotify.channels.email.alert_mail import REPORT_ANSWER_SECONDS, first_that_takes
 
-        return first_that_takes(self._ways_to(*self._settings.report_receivers))
+        setting, to = self._settings.report_receivers
+        return first_that_takes(self._ways_to(setting, to, answer_seconds=REPORT_ANSWER_SECONDS))
 
     @cached_property
     def _alert_ways(self) -> Sequence[Callable[[], AlertSender]]:
-        return self._ways_to("alert_to", self._settings.alert_to)
+        from carenotify.channels.email.alert_mail import ALERT_ANSWER_SECONDS
 
-    def _ways_to(self, setting: str, to: Sequence[str]) -> Sequence[Callable[[], AlertSender]]:
+        return self._ways_to("alert_to", self._settings.alert_to, answer_seconds=ALERT_ANSWER_SECONDS)
+
+    def _ways_to(
+        self, setting: str, to: Sequence[str], *, answer_seconds: float
+    ) -> Sequence[Callable[[], AlertSender]]:
         named = f"{PREFIX}{setting.upper()}"
-        makers = {"smtp": cache(partial(self._smtp_mail, named, to)), "ses": cache(partial(self._ses_mail, named, to))}
+        makers = {
+            name: cache(partial(make, named, to, answer_seconds))
+            for name, make in {"smtp": self._smtp_mail, "ses": self._ses_mail}.items()
+        }
         return [makers[name] for name in self.names[Channel.EMAIL] if name in makers]
 
     @property
@@ -99,7 +107,7 @@ class ProviderTable:
                 problems.append(str(error))
         return "; ".join(problems) if len(problems) == len(self._alert_ways) else None
 
-    def _smtp_mail(self, setting: str, to: Sequence[str]) -> AlertSender:
+    def _smtp_mail(self, setting: str, to: Sequence[str], answer_seconds: float) -> AlertSender:
         from carenotify.channels.email.alert_mail import SmtpAlerts
 
         return SmtpAlerts(
@@ -107,13 +115,20 @@ class ProviderTable:
             self._settings.required("email_from"),
             to,
             setting=setting,
+            answer_seconds=answer_seconds,
             clock=self._clock,
         )
 
-    def _ses_mail(self, setting: str, to: Sequence[str]) -> AlertSender:
+    def _ses_mail(self, setting: str, to: Sequence[str], answer_seconds: float) -> AlertSender:
         from carenotify.channels.email.alert_mail import SesAlerts
 
-        return SesAlerts(self._settings.required("email_from"), to, setting=setting, clock=self._clock)
+        return SesAlerts(
+            self._settings.required("email_from"),
+            to,
+            setting=setting,
+            answer_seconds=answer_seconds,
+            clock=self._clock,
+        )
 
     def _smtp(self) -> Provider:
         from carenotify.channels.email.smtp import SmtpProvider

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from email.utils import parseaddr
 from uuid import UUID
 
@@ -18,13 +19,17 @@ class CsvFile:
 
 @dataclass(frozen=True, slots=True)
 class AlertMail:
-    """A mail for staff. `message_id` is the same however often it is sent (RFC 5322 3.6.4)."""
+    """A mail for staff. `message_id` is the same however often it is sent (RFC 5322 3.6.4).
+
+    `report_day` is the day that it reports; None for an alert.
+    """
 
     message_id: str
     subject: str
     text: str
     html: str
     files: Sequence[CsvFile] = ()
+    report_day: date | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ def word_report(
         "In the handbook: docs/operations.md#the-daily-report",
     }
     text, html = fill_report_mail(values)
-    return AlertMail(message_id, subject, text, html, tuple(files))
+    return AlertMail(message_id, subject, text, html, tuple(files), report_day=report.day)
 
 
 def _subject(report: EveningReport, settings: Settings) -> str:

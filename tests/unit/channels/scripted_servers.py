@@ -40,10 +40,12 @@ def serving(server: socketserver.BaseServer, over: threading.Event) -> Iterator[
 class MailServer:
     """`script` maps a command (HELLO for the greeting, CONTENT for the last dot) to a reply, CUT or HANG.
 
-    A whole line, as in "RCPT TO:<a@b.example>", is answered before its command is.
+    A whole line, as in "RCPT TO:<a@b.example>", is answered before its command is. `waits` says for how many seconds it
+    thinks about one.
     """
 
     script: dict[str, str] = field(default_factory=dict)
+    waits: dict[str, float] = field(default_factory=dict)
     mails: list[bytes] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
     connections: int = 0
@@ -98,6 +100,8 @@ class _MailHandler(socketserver.StreamRequestHandler):
 
     def _reply(self, command: str) -> bool:
         reply = self.world.script.get(command, _USUAL.get(command, "500 5.5.1 what?"))
+        if command in self.world.waits:
+            self.world.over.wait(self.world.waits[command])
         if reply == HANG:
             self.world.over.wait()
         if reply in (CUT, HANG):

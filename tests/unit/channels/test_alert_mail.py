@@ -14,12 +14,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scripted_aws import AwsServer, aws_environment, aws_server, mail_of
-from scripted_servers import CUT, MailServer, mail_server
+from scripted_servers import CUT, HANG, MailServer, mail_server
 
+from carenotify.channels.email import alert_mail
 from carenotify.channels.email.alert_mail import SesAlerts, SmtpAlerts, compose, first_that_takes
 from carenotify.channels.email.compose import Sender
 from carenotify.domain.alert_mail import AlertMail, AlertSender, CsvFile, RefusedReceiver
 from carenotify.errors import AlertNotSentError, SettingsError
+from carenotify.journeys import mail_alerts
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 FROM = "Klinikum Süd <info@klinikum.example>"
@@ -114,6 +116,31 @@ def test_a_mail_that_was_not_taken_is_told_with_the_servers_code_and_whether_it_
     assert "anna" not in str(caught.value)
 
 
+def test_a_server_that_looks_for_viruses_first_is_waited_for_longer_than_for_any_other_answer(
+    server: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alert_mail, "_TIMEOUT_SECONDS", 0.2)
+    server.waits["CONTENT"] = 0.5
+    assert smtp(server)(MAIL) == []
+    assert len(server.mails) == 1
+
+
+@pytest.mark.parametrize("command", ["RCPT", "CONTENT"])
+def test_a_server_that_never_answers_is_given_up(
+    server: MailServer, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setattr(alert_mail, "_TIMEOUT_SECONDS", 0.2)
+    server.script[command] = HANG
+    with pytest.raises(AlertNotSentError) as caught:
+        SmtpAlerts(server.url, FROM, TO, answer_seconds=0.3, clock=lambda: NOW)(MAIL)
+    assert caught.value.perhaps_taken is (command == "CONTENT")
+
+
+def test_an_alerts_answer_is_given_up_well_before_another_process_may_send_it() -> None:
+    assert 2 * alert_mail.ALERT_ANSWER_SECONDS < mail_alerts._LEASE.total_seconds()
+    assert alert_mail.ALERT_ANSWER_SECONDS < alert_mail.REPORT_ANSWER_SECONDS
+
+
 def test_a_server_that_is_not_there_is_asked_once_and_not_for_each_receiver(server: MailServer) -> None:
     server.script["HELLO"] = "421 4.3.2 closing"
     with pytest.raises(AlertNotSentError, match="cannot be reached"):
@@ -121,7 +148,7 @@ def test_a_server_that_is_not_there_is_asked_once_and_not_for_each_receiver(serv
     assert server.connections == 1
 
 
-TABLE = CsvFile("delivery-2026-11-21.csv", "figure,of,number\r\nreached,sms,\"1,000\"\r\nGröße=,,3\r\n")
+TABLE = CsvFile("delivery-2026-11-21.csv", 'figure,of,number\r\nreached,sms,"1,000"\r\nGröße=,,3\r\n')
 
 
 @pytest.mark.parametrize("way", ["smtp", "ses"])

@@ -21,6 +21,11 @@ log = logging.getLogger(__name__)
 
 _POLICY = policy.SMTP.clone(cte_type="7bit")
 _TIMEOUT_SECONDS = 10.0
+# How long the answer to a whole mail is waited for. A server may look for viruses first, and whoever has given up by
+# then sends a second one; RFC 5321 4.5.3.2.6 speaks of ten minutes. The watchdog stands still meanwhile, so alerts wait
+# for a part of their lease only (journeys/mail_alerts.py); the report has a task of its own.
+ALERT_ANSWER_SECONDS = 60.0
+REPORT_ANSWER_SECONDS = 180.0
 _ALERT_TO = "CARENOTIFY_ALERT_TO"
 
 
@@ -32,7 +37,10 @@ def compose(mail: AlertMail, sender: Sender, to: Sequence[str], clock: Clock) ->
     message["Subject"] = mail.subject
     message["Date"] = format_datetime(clock())
     message["Message-ID"] = mail.message_id
-    message["X-Carenotify-Alert-Id"] = mail.message_id.strip("<>")
+    if mail.report_day is None:
+        message["X-Carenotify-Alert-Id"] = mail.message_id.strip("<>")
+    else:  # no alert, for those who sort their mail by that
+        message["X-Carenotify-Report-Day"] = mail.report_day.isoformat()
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no holiday notices, please
     message.set_content(mail.text, cte="quoted-printable")
     message.add_alternative(mail.html, subtype="html", cte="quoted-printable")
@@ -44,16 +52,24 @@ def compose(mail: AlertMail, sender: Sender, to: Sequence[str], clock: Clock) ->
 class SmtpAlerts:
     """`url` as in CARENOTIFY_SMTP_URL, `sender` as in CARENOTIFY_EMAIL_FROM; `setting` is where `to` comes from.
 
-    Raises SettingsError when one is wrong.
+    Its answer to a whole mail is waited for `answer_seconds`. Raises SettingsError when a setting is wrong.
     """
 
     def __init__(
-        self, url: str, sender: str, to: Sequence[str], *, setting: str = _ALERT_TO, clock: Clock = system_clock
+        self,
+        url: str,
+        sender: str,
+        to: Sequence[str],
+        *,
+        setting: str = _ALERT_TO,
+        answer_seconds: float = ALERT_ANSWER_SECONDS,
+        clock: Clock = system_clock,
     ) -> None:
         self._server = SmtpServer.parse(url)
         self._sender = Sender.parse(sender)
         self._to = to
         self._setting = setting
+        self._answer_seconds = answer_seconds
         self._clock = clock
 
     def __call__(self, mail: AlertMail) -> Sequence[RefusedReceiver]:
@@ -68,20 +84,26 @@ class SmtpAlerts:
             connection = self._server.connect(_TIMEOUT_SECONDS)
         with closing(connection), _said_as_alert("the mail server took no mail"):
             refused |= connection.announce_to_several(self._sender.address, addresses)
-            connection.hand_over(content)
+            connection.hand_over(content, answer_seconds=self._answer_seconds)
         return _noted(refused, of=len(self._to), setting=self._setting)
 
 
 class SesAlerts:
-    """Amazon SES gives each mail a Message-ID of its own; ours stands in X-Carenotify-Alert-Id."""
+    """Amazon SES gives each mail a Message-ID of its own; an alert's stands in X-Carenotify-Alert-Id too."""
 
     def __init__(
-        self, sender: str, to: Sequence[str], *, setting: str = _ALERT_TO, clock: Clock = system_clock
+        self,
+        sender: str,
+        to: Sequence[str],
+        *,
+        setting: str = _ALERT_TO,
+        answer_seconds: float = ALERT_ANSWER_SECONDS,
+        clock: Clock = system_clock,
     ) -> None:
         self._sender = Sender.parse(sender)
         self._to = to
         self._setting = setting
-        self._door = AwsDoor(open_client("sesv2", connections=1, timeout_seconds=_TIMEOUT_SECONDS), REFUSALS, clock)
+        self._door = AwsDoor(open_client("sesv2", connections=1, timeout_seconds=answer_seconds), REFUSALS, clock)
         self._clock = clock
 
     def __call__(self, mail: AlertMail) -> Sequence[RefusedReceiver]:

@@ -130,14 +130,19 @@ class SmtpConnection:
         self._ask(Stage.CONTENT, _GO_AHEAD, "DATA")
         return refused
 
-    def hand_over(self, content: bytes) -> None:
-        """The mail itself. When the answer to its last dot is lost, the server may have it: code `unconfirmed`."""
+    def hand_over(self, content: bytes, *, answer_seconds: float | None = None) -> None:
+        """The mail itself. When the answer to its last dot is lost, the server may have it: code `unconfirmed`.
+
+        That answer is waited for as long as any other, or for so many seconds from here on.
+        """
         try:
             self._smtp.send(_LINE_DOT.sub(b"..", content) + b".\r\n")
         except OSError as error:
             self.in_step = False
             raise lost(error) from None
         try:
+            if answer_seconds is not None and self._smtp.sock is not None:
+                self._smtp.sock.settimeout(answer_seconds)
             code, reply = self._smtp.getreply()
         except OSError:
             self.in_step = False
