@@ -1,4 +1,4 @@
-"""What both DAGs ask of a run: the parts of carenotify to work with, and the hospital's day that it is for."""
+"""What DAGs ask of a run: the parts of carenotify to work with, and the hospital's day that it is for."""
 
 from __future__ import annotations
 
@@ -31,8 +31,11 @@ def _task() -> dict[str, Any]:
 
 
 def day_of_run(context: Any, app: App, *, asked: str | None) -> date:
-    """The asked-for day (ISO 8601), else the run's own; only a manual run without a date has to look at the clock."""
+    """The asked-for day (ISO 8601), else the run's own: a manual run without a logical date is of when it was to begin.
+
+    So a run has its day also when it is cleared on a later one.
+    """
     if asked:
         return date.fromisoformat(asked)
     logical_date = context.get("logical_date")
-    return local_day(app.clock() if logical_date is None else logical_date, app.settings.timezone)
+    return local_day(logical_date or context["dag_run"].run_after, app.settings.timezone)

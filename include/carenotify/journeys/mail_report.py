@@ -27,7 +27,7 @@ class ReportMailer:
     send: AlertSender
 
     def mail(self, day: date, *, asked_by: str | None = None) -> dict[str, int | str]:
-        """Mail that local day's report; gives its main counts, how many receivers the mail server refused, and `mailed`.
+        """Mail that local day's report; gives its main counts, how many receivers were refused, and `mailed`.
 
         That is "yes", or "perhaps" when the server's answer was lost: another try would mostly be a second copy. The
         mail of a day has the same Message-ID whenever it is sent, by which some mail programs show one of several; one

@@ -38,10 +38,9 @@ def app(settings: dict[str, str]) -> Iterator[App]:
     app.close()
 
 
-def test_the_day_of_the_run_is_mailed_and_the_counts_alone_are_left_in_airflow(
+def test_the_day_that_is_asked_for_is_mailed_and_the_counts_alone_are_left_in_airflow(
     dag_process: PlayDag, settings: dict[str, str], app: App, mailbox: Mailbox
 ) -> None:
-    app.seed_templates()
     hospital, today = Hospital(app.database), local_day(app.clock(), BERLIN)
     for patient in ("anna", "berta"):
         hospital.add_patient(patient, given_name="Zebedaeus")
@@ -51,7 +50,7 @@ def test_the_day_of_the_run_is_mailed_and_the_counts_alone_are_left_in_airflow(
     hospital.query(
         "UPDATE notifications SET status = CASE patient_id WHEN 'anna' THEN 'delivered' ELSE 'failed' END RETURNING 1"
     )
-    run = dag_process("play", DAG, {}, settings)
+    run = dag_process("play", DAG, {"day": today.isoformat()}, settings)
     assert (run["state"], run["tasks"]) == ("success", {"mail": ["success"]}), run["log"][-8000:]
     (mail,) = mailbox.mails
     assert mailbox.recipients == [["head@hospital.example"]]
