@@ -195,7 +195,16 @@ def test_only_the_clock_reads_the_clock() -> None:
 def test_every_status_that_a_statement_names_is_one() -> None:
     named = re.compile(r"status\s*(?:=|<>|IN|NOT IN)\s*(\([^)]*\)|'[a-z]+')")
     found: set[str] = set()
-    for name in ("outbox", "claims", "reminders", "delivery_report", "fallbacks", "unreached", "results"):
+    for name in (
+        "outbox",
+        "claims",
+        "reminders",
+        "delivery_report",
+        "fallbacks",
+        "unreached",
+        "results",
+        "evening_report",
+    ):
         for match in named.findall((PACKAGE / "storage" / f"{name}.py").read_text()):
             found |= set(re.findall(r"'([a-z]+)'", match))
     assert {"pending", "queued", "sending", "sent"} <= found

@@ -19,11 +19,11 @@ KINDS: Mapping[str, str] = {
 # How a message ended that did not arrive.
 ENDINGS: Mapping[str, str] = {
     "failed": "failed",
-    "bounced": "came back",
-    "expired": "out of time",
+    "bounced": "bounced",
+    "expired": "too late",
     "suppressed": "held back",
-    "unsubscribed": "stopped by their receiver",
-    "cancelled": "called off",
+    "unsubscribed": "opted out",
+    "cancelled": "cancelled",
 }
 
 # Why a message did not arrive; where no reason is noted, how it ended.
@@ -48,11 +48,11 @@ FAILURES: Mapping[str, str] = {
     "patient_unknown": "Patient not known",
     "deceased": "Patient has died",
     "failed": "Failed, without a reason",
-    "expired": "Out of time",
+    "expired": "Too late",
     "suppressed": "Held back, without a reason",
     "unsubscribed": "Opted out",
-    "cancelled": "Called off",
-    "cancelled_by_request": "Called off",
+    "cancelled": "Cancelled",
+    "cancelled_by_request": "Cancelled by request",
 }
 
 # Why nobody was told of an appointment.
@@ -69,6 +69,14 @@ SKIPS: Mapping[str, str] = {
     "unreadable": "Record cannot be decrypted",
     "no_contact": "No address known",
     "no_usable_address": "No address can be used",
+}
+
+# Why nothing is sent to an address any more.
+SUPPRESSIONS: Mapping[str, str] = {
+    "opted_out": "Opted out",
+    "bounced": "Came back",
+    "complaint": "Patient complained of it",
+    "rejected": "No such address",
 }
 
 LOADS: Mapping[str, str] = {

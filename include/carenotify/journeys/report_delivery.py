@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 
 from pydantic import BaseModel, ConfigDict
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from carenotify.config import Settings
 from carenotify.domain.window import day_bounds
 from carenotify.storage import delivery_report
-from carenotify.storage.database import Database
+from carenotify.storage.database import Database, Transaction
 from carenotify.storage.delivery_report import ReminderRow, ReportedDay
 
 FIGURE_COLUMNS = ("figure", "of", "number")
@@ -73,14 +73,14 @@ def report_delivery(day: date, *, database: Database, settings: Settings) -> Del
     """The report of the reminders that were planned on a local day."""
     reported = reported_day(day, settings)
     with database.transaction() as transaction:
-        due = delivery_report.due(transaction, reported)
-        rows = delivery_report.notifications(transaction, reported)
-        skipped = delivery_report.skipped(transaction, day)
-        since, until = reported.since, reported.until
-        rejected, left_out = delivery_report.quarantined(transaction, since=since, until=until)
-        suppressions = delivery_report.suppressions(transaction, since=since, until=until)
-        receipts = delivery_report.receipts(transaction, since=since, until=until)
-        dead_letters = delivery_report.dead_letters(transaction, since=since, until=until)
+        return count_delivery(transaction, reported, delivery_report.notifications(transaction, reported))
+
+
+def count_delivery(transaction: Transaction, reported: ReportedDay, rows: Sequence[ReminderRow]) -> DeliveryReport:
+    """The same for whoever has the day's reminders already, in a transaction that they have begun."""
+    day, since, until = reported.day, reported.since, reported.until
+    due = delivery_report.due(transaction, reported)
+    rejected, left_out = delivery_report.quarantined(transaction, since=since, until=until)
     return DeliveryReport(
         day=day.isoformat(),
         appointments_due=due.appointments,
@@ -96,10 +96,10 @@ def report_delivery(day: date, *, database: Database, settings: Settings) -> Del
         by_reason=dict(Counter(row.reason for row in rows if row.reason is not None)),
         fallbacks=sum(row.fallback_of is not None for row in rows),
         possible_duplicates=sum(row.possible_duplicate for row in rows),
-        suppressions=suppressions,
-        receipts=receipts,
-        dead_letters=dead_letters,
-        skipped=skipped,
+        suppressions=delivery_report.suppressions(transaction, since=since, until=until),
+        receipts=delivery_report.receipts(transaction, since=since, until=until),
+        dead_letters=delivery_report.dead_letters(transaction, since=since, until=until),
+        skipped=delivery_report.skipped(transaction, day),
         quarantined=rejected,
         addresses_left_out=left_out,
         notification_ids={

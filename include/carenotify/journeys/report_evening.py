@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from carenotify.config import Settings
 from carenotify.domain.clock import Clock
 from carenotify.domain.report_words import ENDINGS
 from carenotify.journeys.report_coverage import CoverageReport, CoverageReporter
-from carenotify.journeys.report_delivery import DeliveryReport, report_delivery, reported_day
+from carenotify.journeys.report_delivery import DeliveryReport, count_delivery, reported_day
 from carenotify.storage import delivery_report, evening_report, overview, reminder_plans
-from carenotify.storage.database import Database
+from carenotify.storage.database import Database, Transaction
 from carenotify.storage.delivery_report import ReminderRow, ReportedDay
 from carenotify.storage.evening_report import MessagesOfKind
 
+# A report of a large day takes a second or two.
+_STATEMENT_SECONDS = 60
 _WAITING = frozenset({"pending", "queued", "sending"})
 
 
@@ -36,13 +38,15 @@ class Unreached:
 class EveningReport:
     """A day as far as it had come at `counted_at`.
 
-    Coverage and `dead_letters_open` are as of then, whatever the day. `planned` is whether the day's reminders were.
+    Coverage and `dead_letters_open` are as of then, whatever the day. `planned` is whether the day's reminders were;
+    `plan_missed`, whether they should have been by then.
     """
 
     day: date
     counted_at: datetime
     closes: datetime
     planned: bool
+    plan_missed: bool
     delivery: DeliveryReport
     unreached: Unreached
     changes: int
@@ -72,29 +76,40 @@ class EveningReporter:
     coverage: CoverageReporter
 
     def report(self, day: date) -> EveningReport:
-        """Everything of that local day. Raises StorageError."""
-        reported = reported_day(day, self.settings)
-        delivery = report_delivery(day, database=self.database, settings=self.settings)
-        return self._with_the_rest(reported, delivery, self.coverage.report())
-
-    def _with_the_rest(
-        self, reported: ReportedDay, delivery: DeliveryReport, coverage: CoverageReport
-    ) -> EveningReport:
-        bounds = {"since": reported.since, "until": reported.until}
+        """Everything of that local day, of one moment but for the coverage. Raises StorageError."""
+        reported, coverage = reported_day(day, self.settings), self.coverage.report()
         with self.database.transaction() as transaction:
-            return EveningReport(
-                day=reported.day,
-                counted_at=self.clock(),
-                closes=reported.closes,
-                planned=reminder_plans.planned_at(transaction, reported.day) is not None,
-                delivery=delivery,
-                unreached=unreached(delivery_report.notifications(transaction, reported)),
-                changes=overview.changes(transaction, **bounds),
-                other_messages=evening_report.other_messages(transaction, **bounds),
-                coverage=coverage,
-                dead_letters_open=overview.waiting_for_people(transaction)[0],
-                loads=evening_report.loads(transaction, **bounds),
-            )
+            overview.hold_still(transaction, statement_seconds=_STATEMENT_SECONDS)
+            return self._counted(transaction, reported, coverage)
+
+    def _counted(self, transaction: Transaction, reported: ReportedDay, coverage: CoverageReport) -> EveningReport:
+        bounds = {"since": reported.since, "until": reported.until}
+        now = self.clock()
+        rows = delivery_report.notifications(transaction, reported)
+        delivery = count_delivery(transaction, reported, rows)
+        planned = reminder_plans.planned_at(transaction, reported.day) is not None
+        return EveningReport(
+            day=reported.day,
+            counted_at=now,
+            closes=reported.closes,
+            planned=planned,
+            plan_missed=not planned
+            and is_plan_late(reported, now=now, grace_minutes=self.settings.alert_plan_grace_minutes)
+            and (delivery.untold > 0 or reminder_plans.planned_before(transaction, reported.day)),
+            delivery=delivery,
+            unreached=unreached(rows),
+            changes=overview.changes(transaction, **bounds),
+            other_messages=evening_report.other_messages(transaction, **bounds),
+            coverage=coverage,
+            dead_letters_open=overview.waiting_for_people(transaction)[0],
+            loads=evening_report.loads(transaction, **bounds),
+        )
+
+
+def is_plan_late(reported: ReportedDay, *, now: datetime, grace_minutes: float) -> bool:
+    """Whether the day's plan should be there, as the watchdog looks at it. A hospital without grace plans nothing."""
+    has_window = reported.opens < reported.closes
+    return grace_minutes > 0 and has_window and now >= reported.opens + timedelta(minutes=grace_minutes)
 
 
 def unreached(reminders: Iterable[ReminderRow]) -> Unreached:

@@ -2,44 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from datetime import date
 
 from carenotify.config import Settings
-from carenotify.domain import report_words as words
 from carenotify.domain.alert_mail import AlertMail, CsvFile
-from carenotify.domain.report_words import count, share, word
+from carenotify.domain.report_words import count, share
 from carenotify.journeys.read_overview import TARGET_SHARE
 from carenotify.journeys.report_evening import EveningReport
+from carenotify.journeys.report_sections import sections
 from carenotify.templates.staff_mails import fill_report_mail
 
 _PAGE = "/carenotify/page"
 _TARGET = share(TARGET_SHARE, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class _Section:
-    """A table: each row is a name and a cell for each of the columns. Without rows `nothing` is said instead."""
-
-    title: str
-    columns: Sequence[str]
-    rows: Sequence[tuple[str, Sequence[str]]]
-    nothing: str = ""
-    note: str = ""
-
-    @property
-    def lines(self) -> list[str]:
-        """The rows for a mail that has no tables: columns under one another, the numbers to the right."""
-        table = [("", self.columns), *self.rows] if any(self.columns) else self.rows
-        first = max((len(name) for name, _ in table), default=0)
-        widths = [max(len(cells[number]) for _, cells in table) for number in range(len(self.columns))] if table else []
-        return [
-            "  ".join(
-                [name.ljust(first), *(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))]
-            ).rstrip()
-            for name, cells in table
-        ]
 
 
 def word_report(
@@ -52,17 +27,17 @@ def word_report(
         "subject": subject,
         "hospital": settings.hospital_name,
         "day": f"{report.day:%A}, {report.day.day} {report.day:%B %Y}",
-        "figure": f"{reached} reached" if (reached := _share_of_due(report)) else "Nobody was due",
+        "figure": _figure(report, settings),
         "tone": _tone(report),
-        "result": _result(report),
+        "result": _result(report, settings),
         "notices": list(_notices(report, settings)),
-        "sections": list(_sections(report)),
+        "sections": list(sections(report)),
         "link": f"{page}#reports?date={report.day.isoformat()}",
         "counted": f"Counted at {report.counted_at.astimezone(settings.timezone):%H:%M on %Y-%m-%d} "
         f"({settings.timezone.key}). Reached, due and untold are counted by patients and days: whoever has two "
         "appointments on a day counts once.",
-        "footer": "This report comes every evening, also when all is well: when it does not come, something is wrong. "
-        "In the handbook: docs/operations.md#the-daily-report",
+        "footer": f"This report comes every day at {settings.report_time:%H:%M}, also when all is well: when it does "
+        "not come, something is wrong. In the handbook: docs/operations.md#the-daily-report",
     }
     text, html = fill_report_mail(values)
     return AlertMail(message_id, subject, text, html, tuple(files), report_day=report.day)
@@ -70,12 +45,32 @@ def word_report(
 
 def _subject(report: EveningReport, settings: Settings) -> str:
     """The figure first: on one line, of which a list of mails shows the beginning."""
+    whose = f"report of {_short(report.day)}, {settings.hospital_name}"
+    return " ".join(f"{_short_figure(report, settings)}: {whose}".split())
+
+
+def _short_figure(report: EveningReport, settings: Settings) -> str:
     due, reached = report.delivery.patient_days_due, _share_of_due(report)
-    figure = f"{reached} of {due:,} reached, {report.not_reached:,} not" if reached else "nobody was due"
-    more = {"below": f" (target {_TARGET})", "open": " so far" if due and report.under_way else ""}
-    return " ".join(
-        f"{figure}{more.get(_tone(report), '')}: report of {_short(report.day)}, {settings.hospital_name}".split()
-    )
+    if reached is None:
+        figure = _figure(report, settings)
+        return f"{figure[0].lower()}{figure[1:]}"
+    if _tone(report) == "open":
+        return f"so far {reached} of {due:,} reached"
+    missed = f" (target {_TARGET})" if _tone(report) == "below" else ""
+    return f"{reached} of {due:,} reached, {report.not_reached:,} not{missed}"
+
+
+def _figure(report: EveningReport, settings: Settings) -> str:
+    reached = _share_of_due(report)
+    if reached is not None:
+        return f"{reached} reached"
+    return "No figures of this day" if _is_unknown(report, settings) else "Nobody was due"
+
+
+def _is_unknown(report: EveningReport, settings: Settings) -> bool:
+    """Whether nothing can be said of it: not planned, and by no fault. A hospital without grace plans nothing."""
+    nothing = not report.planned and report.delivery.patient_days_due == 0
+    return nothing and not report.plan_missed and settings.alert_plan_grace_minutes > 0
 
 
 def _short(day: date) -> str:
@@ -94,169 +89,35 @@ def _tone(report: EveningReport) -> str:
     return "open" if reached is None or report.under_way else "below"
 
 
-def _result(report: EveningReport) -> str:
+def _result(report: EveningReport, settings: Settings) -> str:
     due, reached = report.delivery.patient_days_due, report.delivery.patient_days_reached
+    if _is_unknown(report, settings):
+        return "No reminders had been planned, and nobody is known who was due."
     if due == 0:
         return "No patient was to be reminded on this day."
-    verdict = {"good": f"That meets the target of {_TARGET}.", "below": f"That is below the target of {_TARGET}."}
-    were = "was" if reached == 1 else "were"
+    tone, were = _tone(report), "was" if reached == 1 else "were"
+    if tone == "open":
+        return f"Of {count(due, 'patient')} due, {reached:,} {were} reached so far."
+    verdict = "meets" if tone == "good" else "is below"
     told = f"Of {count(due, 'patient')} due, {reached:,} {were} reached, {report.not_reached:,} not."
-    return " ".join([told, verdict.get(_tone(report), "")]).rstrip()
+    return f"{told} That {verdict} the target of {_TARGET}."
 
 
 def _notices(report: EveningReport, settings: Settings) -> Iterator[str]:
     if report.under_way:
         yield f"The send window ({settings.send_window}) is not over: these figures are as far as the day had come."
-    elif not report.planned and settings.alert_plan_grace_minutes:
-        yield (
-            "The day's reminders were not planned, so nobody was told. What to do: docs/operations.md#no_plan in the "
-            "handbook."
-        )
-    elif untold := report.delivery.untold:
+    if report.plan_missed:
+        yield _no_plan(report)
+    elif report.planned and (untold := report.delivery.untold):
         were = "was" if untold == 1 else "were"
-        yield f"{count(untold, 'patient')} {were} neither told nor left out for a reason: have them called."
+        so_far = "so far " if report.under_way else ""
+        yield f"{count(untold, 'patient')} {were} {so_far}neither told nor left out for a reason: have them called."
 
 
-def _sections(report: EveningReport) -> Iterator[_Section]:
-    yield _by_channel(report)
-    yield _not_reached(report)
-    yield _left_out(report)
-    yield _held_back(report)
-    yield _changes(report)
-    yield _doubts(report)
-    yield _coverage(report)
-    yield _for_people(report)
-    yield _loads(report)
-
-
-def _by_channel(report: EveningReport) -> _Section:
-    delivery = report.delivery
-    rows = []
-    for channel in sorted(delivery.by_channel):
-        reached = delivery.reached_by_channel.get(channel, 0)
-        cells = [f"{delivery.by_channel[channel]:,}", f"{reached:,}", _of(reached, delivery.patient_days_due)]
-        rows.append((word(words.CHANNELS, channel), cells))
-    return _Section(
-        "By channel",
-        ["messages", "patients reached", "of due"],
-        rows,
-        nothing="No reminders were made.",
-        note="Whoever was reached on both counts for both." if len(rows) > 1 else "",
+def _no_plan(report: EveningReport) -> str:
+    untold = report.delivery.untold
+    meant = f"so nobody was told: {count(untold, 'patient')}" if untold else "but nobody is known who was due"
+    return (
+        f"The day's reminders were not planned in time, {meant}. What to do: docs/operations.md#no_plan in the "
+        "handbook."
     )
-
-
-def _not_reached(report: EveningReport) -> _Section:
-    missed, delivery = report.unreached, report.delivery
-    rows = [
-        (word(words.FAILURES, reason), [f"{number:,}", f"{missed.patient_days.get(reason, 0):,}"])
-        for reason, number in _most_first(missed.messages)
-    ]
-    if missed.patient_days_waiting:
-        rows.append(("Still on the way", ["", f"{missed.patient_days_waiting:,}"]))
-    if delivery.untold:
-        rows.append(("Untold: no message, and no reason", ["", f"{delivery.untold:,}"]))
-    endings = [
-        f"{number:,} {said}" for status, said in words.ENDINGS.items() if (number := delivery.by_status.get(status))
-    ]
-    return _Section(
-        "Not reached, and why",
-        ["messages", "patients not reached"],
-        rows,
-        nothing="Every reminder arrived.",
-        note=f"Of the messages: {', '.join(endings)}. A patient with two messages may count under two reasons."
-        if endings
-        else "",
-    )
-
-
-def _left_out(report: EveningReport) -> _Section:
-    return _Section(
-        "Not told, for a reason",
-        ["appointments"],
-        _numbers(report.delivery.skipped, words.SKIPS),
-        nothing="No appointment was left out.",
-    )
-
-
-def _held_back(report: EveningReport) -> _Section:
-    delivery = report.delivery
-    return _Section(
-        "Wrong data and addresses",
-        [""],
-        [
-            ("Rows in quarantine", [f"{delivery.quarantined:,}"]),
-            ("Addresses left out as wrong", [f"{delivery.addresses_left_out:,}"]),
-            ("Addresses left alone from that day on", [f"{sum(delivery.suppressions.values()):,}"]),
-        ],
-    )
-
-
-def _changes(report: EveningReport) -> _Section:
-    rows = [
-        (word(words.KINDS, each.kind), [f"{each.made:,}", f"{each.taken:,}", f"{each.failed:,}"])
-        for each in report.other_messages
-    ]
-    return _Section(
-        "Changes and other messages",
-        ["messages", "sent", "failed"],
-        rows,
-        nothing="No messages besides reminders.",
-        note=f"{count(report.changes, 'change')} of appointments came in.",
-    )
-
-
-def _doubts(report: EveningReport) -> _Section:
-    twice = report.delivery.possible_duplicates + sum(each.possible_duplicates for each in report.other_messages)
-    return _Section(
-        "Second ways, and doubts",
-        [""],
-        [
-            ("Took the place of a reminder that failed", [f"{report.delivery.fallbacks:,}"]),
-            ("May have come twice", [f"{twice:,}"]),
-        ],
-    )
-
-
-def _coverage(report: EveningReport) -> _Section:
-    coverage = report.coverage
-    reachable = {"a mobile phone": coverage.with_phone, "an e-mail address": coverage.with_email}
-    rows = [(f"With {what}", [f"{number:,}", _of(number, coverage.patients)]) for what, number in reachable.items()]
-    neither = coverage.patients - coverage.with_any
-    rows.append(("With any of them", [f"{coverage.with_any:,}", _of(coverage.with_any, coverage.patients)]))
-    rows.append(("Cannot be reached", [f"{neither:,}", ""]))
-    return _Section(
-        "Contact coverage",
-        ["patients", "of all"],
-        rows if coverage.patients else [],
-        nothing="No patient has an appointment ahead.",
-        note=f"Of {count(coverage.patients, 'patient')} with an appointment ahead." if coverage.patients else "",
-    )
-
-
-def _for_people(report: EveningReport) -> _Section:
-    return _Section(
-        "Waiting for a person",
-        [""],
-        [("Open dead letters, of all days", [f"{report.dead_letters_open:,}"])],
-    )
-
-
-def _loads(report: EveningReport) -> _Section:
-    return _Section(
-        "Loads of appointments",
-        ["loads"],
-        _numbers(report.loads, words.LOADS),
-        nothing="No appointments were loaded on this day.",
-    )
-
-
-def _numbers(counted: Mapping[str, int], named: Mapping[str, str]) -> list[tuple[str, Sequence[str]]]:
-    return [(word(named, name), [f"{number:,}"]) for name, number in _most_first(counted)]
-
-
-def _most_first(counted: Mapping[str, int]) -> list[tuple[str, int]]:
-    return sorted(counted.items(), key=lambda each: (-each[1], each[0]))
-
-
-def _of(part: int, whole: int) -> str:
-    return share(part / whole) if whole else "-"

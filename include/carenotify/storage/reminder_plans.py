@@ -25,6 +25,12 @@ def planned_at(transaction: Transaction, day: date) -> datetime | None:
     return None if row is None else row[0]
 
 
+def planned_before(transaction: Transaction, day: date) -> bool:
+    """Whether any window of an earlier day was planned."""
+    row = transaction.execute("SELECT EXISTS (SELECT FROM reminder_plans WHERE day < %s)", (day,)).fetchone()
+    return row is not None and bool(row[0])
+
+
 def last_planned_day(transaction: Transaction) -> date | None:
     """The newest day whose window was planned; None before the first one."""
     row = transaction.execute("SELECT max(day) FROM reminder_plans").fetchone()

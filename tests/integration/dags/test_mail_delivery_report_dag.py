@@ -54,7 +54,7 @@ def test_the_day_that_is_asked_for_is_mailed_and_the_counts_alone_are_left_in_ai
     assert (run["state"], run["tasks"]) == ("success", {"mail": ["success"]}), run["log"][-8000:]
     (mail,) = mailbox.mails
     assert mailbox.recipients == [["head@hospital.example"]]
-    assert mail["Subject"].strip().startswith("50.0 % of 2 reached, 1 not so far: report of ")
+    assert mail["Subject"].strip().startswith("so far 50.0 % of 2 reached: report of ")
     assert [part.get_filename() for part in mail.iter_attachments()] == [f"delivery-{today}.csv"]
     assert "'patient_days_not_reached': 1" in run["log"]
     assert [personal for personal in PERSONAL if personal in run["log"] or personal in mailbox.html()] == []

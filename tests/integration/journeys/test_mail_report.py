@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator
 from datetime import date, timedelta
 from email.message import EmailMessage
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -14,6 +15,7 @@ from pydantic import SecretStr
 from carenotify.app import App
 from carenotify.errors import AlertNotSentError
 from carenotify.journeys.report_delivery import FIGURE_COLUMNS, report_delivery
+from carenotify.storage import delivery_report
 from tests.integration.alerting import Messages, app_of_staff, empty
 from tests.integration.dags.conftest import Mailbox
 from tests.integration.ward import MAIL, MOBILE, NOON, Hospital, SetClock
@@ -34,7 +36,10 @@ def database_url(module_database_url: str) -> str:
 @pytest.fixture(autouse=True)
 def _empty(hospital: Hospital) -> None:
     empty(hospital)
-    hospital.query("WITH e AS (DELETE FROM change_events), s AS (DELETE FROM reminder_skips) SELECT 1")
+    hospital.query(
+        "WITH p AS (DELETE FROM reminder_plans), e AS (DELETE FROM change_events),"
+        " s AS (DELETE FROM reminder_skips) SELECT 1"
+    )
 
 
 @pytest.fixture
@@ -163,8 +168,56 @@ def test_a_day_that_was_never_planned_is_told_as_that(
     staffed.report_mailer.mail(TODAY)
     told = text(mailbox.mails[0])
     assert "0.0 % reached" in told
-    assert "The day's reminders were not planned" in told
+    assert "The day's reminders were not planned in time, so nobody was told: 1 patient." in told
     assert line(told, "Untold: no message, and no reason") == ["1"]
+
+
+def test_a_day_without_a_plan_while_the_window_is_open_is_told_as_that_once_its_grace_is_over(
+    staffed: App, hospital: Hospital, clock: SetClock, mailbox: Mailbox
+) -> None:
+    hospital.add_patient("anna")
+    hospital.add_appointment("a1", "anna", start=IN_THREE_DAYS)
+    hospital.query("UPDATE appointments SET updated_at = %s RETURNING 1", NOON - timedelta(hours=2))
+    opens, _ = staffed.settings.send_window.bounds(TODAY, staffed.settings.timezone)
+    for minutes in (5, 20):
+        clock.now = opens + timedelta(minutes=minutes)
+        staffed.report_mailer.mail(TODAY)
+    early, late = map(text, mailbox.mails)
+    assert "is not over" in early
+    assert "is not over" in late
+    assert ("not planned" in early, "not planned" in late) == (False, True)
+
+
+def test_a_day_before_anything_was_ever_planned_has_no_figures_and_a_later_one_misses_its_plan(
+    staffed: App, clock: SetClock, mailbox: Mailbox
+) -> None:
+    staffed.reminder_planner.plan(TODAY)
+    for day in (TODAY - timedelta(days=1), TODAY + timedelta(days=1)):
+        clock.now = EVENING + timedelta(days=1)
+        staffed.report_mailer.mail(day)
+    before, after = map(text, mailbox.mails)
+    assert "No figures of this day" in before
+    assert "not planned in time" not in before
+    assert "not planned in time, but nobody is known who was due" in after
+
+
+def test_a_receipt_that_comes_in_while_the_day_is_counted_is_in_none_of_its_figures(
+    staffed: App, day: Hospital, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    due = delivery_report.due
+
+    def then_bounce(*asked: Any) -> Any:
+        found = due(*asked)
+        day.query("UPDATE notifications SET status = 'bounced', reason = 'bounced' WHERE channel = 'email' RETURNING 1")
+        return found
+
+    monkeypatch.setattr(delivery_report, "due", then_bounce)
+    staffed.report_mailer.mail(TODAY)
+    told = text(mailbox.mails[0])
+    assert "50.0 % reached" in told
+    assert line(told, "E-mail") == ["1", "1", "50.0", "%"]
+    assert "Came back" not in told
+    assert "bounced" not in told
 
 
 def test_the_mail_of_a_day_is_one_mail_however_often_it_is_sent(staffed: App, day: Hospital, mailbox: Mailbox) -> None:

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
 from collections.abc import Mapping
 
 import pytest
 
 from carenotify.api.routes.page import FOLDER
+from carenotify.domain import schedule
 from carenotify.domain.dead_letter import REASONS, BrokerReason
 from carenotify.domain.fallback import MENDS
 from carenotify.domain.kinds import KINDS
 from carenotify.domain.notification import LIVING, Channel, Status
-from carenotify.domain.report_words import CHANNELS, ENDINGS, FAILURES, SKIPS, count, share, word
+from carenotify.domain.receipt import SuppressionReason
+from carenotify.domain.report_words import (
+    CHANNELS,
+    ENDINGS,
+    FAILURES,
+    LOADS,
+    SKIPS,
+    SUPPRESSIONS,
+    count,
+    share,
+    word,
+)
 from carenotify.domain.report_words import KINDS as KIND_WORDS
 from carenotify.metrics.words import REFUSALS
+from carenotify.storage.migrations.versions import r0001_main_job
 
 # Of these a message does not end: it waits, or another one took its place, or there is no notification behind it.
 _NO_END = {"paused", "rate_limited", "put_back", "appointment_changed", "in_quarantine"}
@@ -52,6 +67,38 @@ def test_what_the_page_has_words_for_is_called_the_same(words: Mapping[str, str]
     both = words.keys() & page.keys()
     assert len(both) >= len(words) / 2
     assert {name: words[name] for name in both} == {name: page[name] for name in both}
+
+
+def test_how_a_message_ended_is_said_as_its_status_is_on_the_page() -> None:
+    page = on_the_page("words.js", "STATUS")
+    assert {name: said.capitalize() for name, said in ENDINGS.items()} == {name: page[name] for name in ENDINGS}
+    for name in ("expired", "cancelled", "unsubscribed"):
+        assert FAILURES[name] == page[name]
+
+
+def test_every_reason_for_which_nobody_is_told_has_its_words() -> None:
+    functions = (schedule.skip_reason, schedule._why_unreachable)
+    returned = {
+        constant.value
+        for function in functions
+        for node in ast.walk(ast.parse(inspect.getsource(function)))
+        if isinstance(node, ast.Return) and node.value is not None
+        for constant in ast.walk(node.value)
+        if isinstance(constant, ast.Constant) and isinstance(constant.value, str)
+    }
+    assert {"deceased", "no_contact"} <= returned
+    assert SKIPS.keys() == returned | schedule.REASONS_OF_APPOINTMENTS | {schedule.UNREADABLE}
+
+
+def test_every_way_in_which_a_load_stands_has_its_words() -> None:
+    table = inspect.getsource(r0001_main_job).partition("CREATE TABLE ingest_runs")[2]
+    named = re.search(r"CHECK \(status IN \(([^)]*)\)\)", table)
+    assert named is not None
+    assert LOADS.keys() == set(re.findall(r"'([a-z]+)'", named[1]))
+
+
+def test_every_reason_for_which_an_address_is_left_alone_has_its_words() -> None:
+    assert SUPPRESSIONS.keys() == set(SuppressionReason)
 
 
 def test_every_channel_and_kind_has_its_words() -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from uuid import uuid4
 
-from carenotify.journeys.report_evening import unreached
-from carenotify.storage.delivery_report import ReminderRow
+import pytest
+
+from carenotify.journeys.report_evening import is_plan_late, unreached
+from carenotify.storage.delivery_report import ReminderRow, ReportedDay
 
 
 def reminder(patient: str, status: str, reason: str | None = None, *, day: str = "2026-11-24") -> ReminderRow:
@@ -56,3 +60,27 @@ def test_what_a_newer_one_replaced_says_nothing_and_what_was_called_off_says_so(
 
 def test_a_message_that_its_reader_complained_of_has_arrived() -> None:
     assert unreached([reminder("anna", "unsubscribed", "complaint")]).messages == {}
+
+
+OPENS = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
+DAY = ReportedDay(
+    day=date(2026, 11, 24),
+    timezone="Europe/Berlin",
+    since=OPENS - timedelta(hours=9),
+    until=OPENS + timedelta(hours=15),
+    opens=OPENS,
+    closes=OPENS + timedelta(hours=15),
+    horizon=OPENS + timedelta(days=3),
+    days_before=3,
+)
+
+
+@pytest.mark.parametrize(("minutes", "is_late"), [(14, False), (15, True), (600, True)])
+def test_a_plan_is_late_when_its_grace_is_over_and_not_only_when_the_window_is(minutes: int, *, is_late: bool) -> None:
+    assert is_plan_late(DAY, now=OPENS + timedelta(minutes=minutes), grace_minutes=15) is is_late
+
+
+def test_no_plan_is_late_where_nothing_is_planned_or_the_window_is_empty() -> None:
+    now = OPENS + timedelta(hours=20)
+    assert not is_plan_late(DAY, now=now, grace_minutes=0)
+    assert not is_plan_late(replace(DAY, closes=OPENS), now=now, grace_minutes=15)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from html.parser import HTMLParser
 from types import SimpleNamespace
 from typing import Any, cast
@@ -30,6 +30,7 @@ EMPTY = EveningReport(
     counted_at=EVENING,
     closes=EVENING - timedelta(hours=6),
     planned=True,
+    plan_missed=False,
     delivery=DeliveryReport(
         day="2026-11-21",
         appointments_due=0,
@@ -69,6 +70,7 @@ def settings(**others: Any) -> Settings:
         "timezone": ZoneInfo("Europe/Berlin"),
         "send_window": SendWindow.parse("09:00-12:00"),
         "alert_plan_grace_minutes": 15.0,
+        "report_time": time(18),
     }
     return cast(Settings, SimpleNamespace(**usual | others))
 
@@ -133,7 +135,6 @@ def test_a_day_on_which_nothing_was_due_says_so_in_each_of_its_parts() -> None:
         "Nobody was due",
         "No patient was to be reminded on this day.",
         "No reminders were made.",
-        "Every reminder arrived.",
         "No appointment was left out.",
         "No messages besides reminders.",
         "No patient has an appointment ahead.",
@@ -142,6 +143,12 @@ def test_a_day_on_which_nothing_was_due_says_so_in_each_of_its_parts() -> None:
         assert said in mail.text
         assert said in mail.html
     assert "!" not in mail.text
+    assert "arrived" not in mail.text
+
+
+def test_that_every_reminder_arrived_is_said_only_where_there_were_any() -> None:
+    assert rows(worded(EMPTY), "Not reached, and why") == {}
+    assert "Every reminder arrived." in worded(of_day(due=1, reached=1, notifications=1)).text
 
 
 def test_what_staff_ask_first_stands_first() -> None:
@@ -152,6 +159,7 @@ def test_what_staff_ask_first_stands_first() -> None:
         "Not reached, and why",
         "Not told, for a reason",
         "Wrong data and addresses",
+        "Addresses left alone from this day on",
         "Changes and other messages",
         "Second ways, and doubts",
         "Contact coverage",
@@ -168,12 +176,13 @@ def test_every_figure_has_its_place_and_its_plain_words() -> None:
         reached=90,
         by_channel={"sms": 80, "email": 40},
         reached_by_channel={"sms": 70, "email": 35},
+        notifications=117,
         by_status={"failed": 9, "expired": 2, "suppressed": 1, "delivered": 105},
         skipped={"deceased": 1, "cancelled": 12},
         untold=3,
         quarantined=4,
         addresses_left_out=5,
-        suppressions={"bounced": 6, "rejected": 1},
+        suppressions={"bounced": 6, "opted_out": 1},
         fallbacks=7,
         possible_duplicates=1,
     )
@@ -200,20 +209,20 @@ def test_every_figure_has_its_place_and_its_plain_words() -> None:
         "Still on the way": ["1"],
         "Untold: no message, and no reason": ["3"],
     }
-    assert "Of the messages: 9 failed, 2 out of time, 1 held back." in mail.text
+    assert "Of the messages: 9 failed, 2 too late, 1 held back." in mail.text
     assert rows(mail, "Not told, for a reason") == {"Cancelled": ["12"], "Patient has died": ["1"]}
     assert rows(mail, "Wrong data and addresses") == {
         "Rows in quarantine": ["4"],
         "Addresses left out as wrong": ["5"],
-        "Addresses left alone from that day on": ["7"],
     }
+    assert rows(mail, "Addresses left alone from this day on") == {"Came back": ["6"], "Opted out": ["1"]}
     assert rows(mail, "Changes and other messages") == {
         "messages": ["sent", "failed"],
         "New time": ["20", "19", "1"],
     }
     assert "21 changes of appointments came in." in mail.text
     assert rows(mail, "Second ways, and doubts") == {
-        "Took the place of a reminder that failed": ["7"],
+        "Replaced another message": ["7"],
         "May have come twice": ["3"],
     }
     assert rows(mail, "Contact coverage") == {
@@ -270,26 +279,61 @@ def test_whoever_is_untold_is_to_be_called() -> None:
         assert f"! {said} nor left out for a reason" in worded(of_day(due=10, reached=7, untold=untold)).text
 
 
+def test_whoever_is_untold_is_named_also_while_the_window_is_open() -> None:
+    mail = worded(replace(of_day(due=10, reached=7, untold=3), closes=EVENING + timedelta(hours=1)))
+    assert "! The send window (09:00-12:00) is not over" in mail.text
+    assert "! 3 patients were so far neither told nor left out for a reason" in mail.text
+
+
 def test_a_day_that_was_never_planned_says_so_in_the_place_of_whom_to_call() -> None:
-    mail = worded(replace(of_day(due=10, reached=0, untold=10), planned=False))
-    assert "! The day's reminders were not planned" in mail.text
+    mail = worded(replace(of_day(due=10, reached=0, untold=10), planned=False, plan_missed=True))
+    assert "! The day's reminders were not planned in time, so nobody was told: 10 patients." in mail.text
     assert "docs/operations.md#no_plan" in mail.text
     assert "have them called" not in mail.text
 
 
+def test_a_plan_that_was_missed_is_told_although_the_window_ends_after_the_report() -> None:
+    missed = replace(of_day(due=500, reached=0, untold=500), planned=False, plan_missed=True)
+    mail = worded(replace(missed, closes=EVENING + timedelta(hours=7)), send_window=SendWindow.parse("00:00-24:00"))
+    assert "! The send window (00:00-24:00) is not over" in mail.text
+    assert "! The day's reminders were not planned in time" in mail.text
+
+
+def test_a_plan_that_was_missed_while_nobody_was_due_contradicts_nothing() -> None:
+    mail = worded(replace(EMPTY, planned=False, plan_missed=True))
+    assert "Nobody was due" in mail.text
+    assert "! The day's reminders were not planned in time, but nobody is known who was due." in mail.text
+
+
+def test_a_day_of_which_nothing_is_known_has_no_figures_and_accuses_nobody() -> None:
+    mail = worded(replace(EMPTY, planned=False))
+    assert mail.subject == "no figures of this day: report of 21 Nov 2026, St. Mary"
+    assert "No figures of this day. No reminders had been planned" in mail.text
+    assert "Nobody was due" not in mail.text
+    assert "!" not in mail.text
+
+
 def test_a_hospital_that_sends_no_reminders_misses_no_plan() -> None:
-    assert "!" not in worded(replace(EMPTY, planned=False), alert_plan_grace_minutes=0.0).text
+    mail = worded(replace(EMPTY, planned=False), alert_plan_grace_minutes=0.0)
+    assert "Nobody was due" in mail.text
+    assert "!" not in mail.text
 
 
 def test_a_report_ahead_of_the_windows_end_says_so_and_accuses_nobody() -> None:
     early = replace(of_day(due=10, reached=0, untold=10), planned=False, closes=EVENING + timedelta(hours=1))
     mail = worded(early)
-    assert mail.subject == "0.0 % of 10 reached, 10 not so far: report of 21 Nov 2026, St. Mary"
+    assert mail.subject == "so far 0.0 % of 10 reached: report of 21 Nov 2026, St. Mary"
     assert 'class="result open"' in mail.html
-    assert "Of 10 patients due, 0 were reached, 10 not.\n" in mail.text
+    assert "Of 10 patients due, 0 were reached so far.\n" in mail.text
     assert "! The send window (09:00-12:00) is not over" in mail.text
     assert "not planned" not in mail.text
     assert "have them called" not in mail.text
+
+
+def test_it_says_when_it_comes_as_it_is_set() -> None:
+    mail = worded(EMPTY, report_time=time(6, 45))
+    assert "This report comes every day at 06:45" in mail.text
+    assert "evening" not in mail.text + mail.html
 
 
 # --- safe to open ----------------------------------------------------------------------------
