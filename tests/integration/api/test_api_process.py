@@ -91,8 +91,10 @@ def scraped_all_the_time(port: int) -> Iterator[list[Scraped]]:
 
     with ThreadPoolExecutor(1) as asking:
         asked = asking.submit(ask)
-        yield found
-        stop.set()
+        try:
+            yield found
+        finally:
+            stop.set()
     asked.result()
 
 

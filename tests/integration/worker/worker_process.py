@@ -79,8 +79,10 @@ class WorkerProcess:
 
         with ThreadPoolExecutor(1) as asking:
             asked = asking.submit(ask)
-            yield found
-            stop.set()
+            try:
+                yield found
+            finally:
+                stop.set()
         asked.result()
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
