@@ -8,6 +8,7 @@ never its text.
 from __future__ import annotations
 
 import atexit
+import os
 import threading
 from collections.abc import Iterable
 from contextvars import Token
@@ -174,6 +175,16 @@ class _LastHandOver(threading.Thread):
         self._asked.set()
 
 
+def _after_fork() -> None:
+    """No thread of its parent's lives in a fork, and one that ends hands over what is its own."""
+    global _last  # noqa: PLW0603 - one process, one destination
+    if _provider is not None:
+        _last = _LastHandOver(_provider)
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
 def stop_tracing() -> None:
     """Hand over what is left, and trace no more."""
     global _provider, _tracer, _last
@@ -184,11 +195,17 @@ def stop_tracing() -> None:
 
 
 def flush() -> None:
-    """Hand over what is left, before a process ends in a way that runs nothing else (Airflow's tasks do)."""
+    """Hand over what is left, before a process ends in a way that runs nothing else (Airflow's tasks do).
+
+    One that ends in the usual way hands it over at its end, if no thread starts any more (Python 3.12).
+    """
     if _provider is None or _is_kept_waiting():
         return
     handing_over = threading.Thread(target=_provider.force_flush, name="traces-handed-over", daemon=True)
-    handing_over.start()
+    try:
+        handing_over.start()
+    except RuntimeError:
+        return  # without a thread nobody could stop waiting; stop_tracing, which is still to come, has one
     _wait_for(handing_over)
 
 

@@ -305,20 +305,39 @@ def test_standard_output_that_nobody_reads_keeps_no_process_from_ending(then: st
         assert jammed.wait(timeout=20) == 0
 
 
-def test_what_is_left_at_the_end_is_handed_over_where_no_thread_starts_any_more() -> None:
-    program = """
-import atexit, threading
+NO_MORE_THREADS = """
+import atexit, os, sys, threading
 tracing.configure_tracing("tests", exporter="console")
+atexit.register(tracing.flush)  # as Airflow's api-server does, which closes our app
 def refuse(thread):
     raise RuntimeError("can't create new thread at interpreter shutdown")
 atexit.register(setattr, threading.Thread, "start", refuse)  # as Python 3.12 does
-with tracing.span("one"):
+with tracing.span("of the parent"):
     pass
 """
-    with process(program) as ended:
+FORK_THAT_ENDS = """
+tracing.flush()
+if child := os.fork():
+    os.waitpid(child, 0)
+else:
+    with tracing.span("of the child"):
+        pass
+    sys.exit()
+"""
+
+
+@pytest.mark.parametrize(
+    ("then", "told"),
+    [
+        pytest.param("", ["of the parent"], id="alone"),
+        pytest.param(FORK_THAT_ENDS, ["of the parent", "of the child"], id="forked"),
+    ],
+)
+def test_what_is_left_at_the_end_is_handed_over_where_no_thread_starts_any_more(then: str, told: list[str]) -> None:
+    with process(NO_MORE_THREADS + then) as ended:
         lines, errors = ended.communicate(timeout=20)
     assert not errors
-    assert [json.loads(line)["name"] for line in lines.splitlines()] == ["one"]
+    assert [json.loads(line)["name"] for line in lines.splitlines()] == told
 
 
 CHOICES: dict[str, tuple[dict[str, str], str | None]] = {
