@@ -31,7 +31,7 @@ due is reported too, so that a report that does not come is noticed.
 
 **When.** Every day at {AT:%H:%M} in {ZONE}. By hand: with a day, to have the report of that day once more.
 
-**When it fails.** {WHAT_TO_DO}
+**When it fails.** {WHAT_TO_DO} Those of CARENOTIFY_ALERT_TO are told; without it, nobody is.
 
 **More:** docs/operations.md.
 """

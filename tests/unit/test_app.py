@@ -32,6 +32,19 @@ def test_the_log_says_when_twilio_cannot_report_to_us(
     app.close()
 
 
+@pytest.mark.parametrize(
+    ("window", "at", "is_warned"),
+    [("00:00-24:00", "18:00", True), ("09:00-12:00", "11:59", True), ("09:00-12:00", "12:00", False)],
+)
+def test_the_log_says_when_the_report_is_of_a_day_that_is_not_over(
+    caplog: pytest.LogCaptureFixture, window: str, at: str, *, is_warned: bool
+) -> None:
+    app = build_app(load_settings(SETTINGS | {"CARENOTIFY_SEND_WINDOW": window, "CARENOTIFY_REPORT_TIME": at}))
+    assert app.report_mailer.settings is app.settings
+    assert (f"CARENOTIFY_REPORT_TIME, {at}, is before" in caplog.text) is is_warned
+    app.close()
+
+
 @pytest.mark.parametrize("room", [connections, intake, delivery, answers, staff], ids=lambda room: room.__name__)
 def test_every_part_is_the_apps_under_its_own_name(room: ModuleType) -> None:
     made_here = [one for _, one in inspect.getmembers(room, inspect.isfunction) if one.__module__ == room.__name__]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from carenotify.journeys.keep_watch import Watchdog
@@ -17,6 +18,8 @@ from carenotify.journeys.watch_delivery import DeliveryWatch
 
 if TYPE_CHECKING:
     from carenotify.app import App
+
+log = logging.getLogger(__name__)
 
 
 def delivery_watch(app: App) -> DeliveryWatch:
@@ -65,6 +68,11 @@ def coverage_reporter(app: App) -> CoverageReporter:
 
 
 def report_mailer(app: App) -> ReportMailer:
-    """Mails how a day went."""
+    """Mails how a day went; warns where that is to be before the day's send window is over."""
+    at, window = app.settings.report_time, app.settings.send_window
+    if at.hour * 60 + at.minute < window.closes_minute:
+        log.warning(
+            "CARENOTIFY_REPORT_TIME, %s, is before the end of CARENOTIFY_SEND_WINDOW, %s", f"{at:%H:%M}", window
+        )
     reporter = EveningReporter(app.database, app.settings, app.clock, app.coverage_reporter)
     return ReportMailer(app.settings, reporter, app.report_sender)

@@ -204,14 +204,14 @@ def test_a_day_before_anything_was_ever_planned_has_no_figures_and_a_later_one_m
 def test_a_receipt_that_comes_in_while_the_day_is_counted_is_in_none_of_its_figures(
     staffed: App, day: Hospital, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    due = delivery_report.due
+    notifications = delivery_report.notifications
 
     def then_bounce(*asked: Any) -> Any:
-        found = due(*asked)
+        found = notifications(*asked)
         day.query("UPDATE notifications SET status = 'bounced', reason = 'bounced' WHERE channel = 'email' RETURNING 1")
         return found
 
-    monkeypatch.setattr(delivery_report, "due", then_bounce)
+    monkeypatch.setattr(delivery_report, "notifications", then_bounce)
     staffed.report_mailer.mail(TODAY)
     told = text(mailbox.mails[0])
     assert "50.0 % reached" in told
