@@ -9,8 +9,8 @@ from typing import Any
 from drills.ward import Ward
 from stack.rabbitmq import call_management
 
-_MORE_THAN_ANY_DISK = str(10**16)
-_USUAL_LIMIT = "200MB"
+MORE_THAN_ANY_DISK = str(10**16)
+USUAL_LIMIT = "200MB"
 _ALARM_SECONDS = 15.0
 _SECONDS_EACH = 25.0
 _QUEUE = "sms.low"
@@ -23,10 +23,10 @@ def disk_alarm(ward: Ward) -> None:
     ward.start()
     for number in range(ward.size.rounds):
         ward.wait_for_share((number + 0.2) / ward.size.rounds)
-        ward.broker.tell("disk-limit", _MORE_THAN_ANY_DISK)
+        ward.broker.tell("disk-limit", MORE_THAN_ANY_DISK)
         ward.wait_for(lambda: _alarmed(ward), "the alarm goes on")
         time.sleep(_ALARM_SECONDS)
-        ward.broker.tell("disk-limit", _USUAL_LIMIT)
+        ward.broker.tell("disk-limit", USUAL_LIMIT)
         ward.wait_for(lambda: not _alarmed(ward), "the alarm goes off")
         ward.note_recovery()
         ward.tell(f"disk alarm for {_ALARM_SECONDS:.0f} s; deliveries go on")

@@ -6,7 +6,8 @@ marker. So nothing is left behind even when the tests that asked for it are kill
 database takes a tenth of the time, unless it is to be durable or the memory is short.
 
 Until then each line of the input is obeyed, and answered by a JSON line when it is done: `kill`, `start`, and for
-RabbitMQ `disk-limit SIZE` and `orphan VIRTUAL-HOST QUEUE`; with a cluster, each names a node first.
+RabbitMQ `disk-limit SIZE`, `orphan VIRTUAL-HOST QUEUE` and `elect VIRTUAL-HOST QUEUE`; with a cluster, each names a
+node first.
 """
 
 from __future__ import annotations
@@ -34,11 +35,15 @@ _NODES = ("a", "b", "c")
 _AT_ONCE_SECONDS = 10
 _MEMORY = Path("/dev/shm")  # noqa: S108  # a folder of our own in it, and only ours
 _ROOM_BYTES = 4 * 2**30  # Docker gives a container 64 MB of it
-_ORPHAN = """\
-{{ok, Queue}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"{virtual_host}">>, queue, <<"{queue}">>)),
+_QUEUE = '{{ok, Queue}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"{virtual_host}">>, queue, <<"{queue}">>)), '
+_ELECT = _QUEUE + "ok = ra:trigger_election(amqqueue:get_pid(Queue))."
+_ORPHAN = (
+    _QUEUE
+    + """\
 ok = ra:force_delete_server(quorum_queues, amqqueue:get_pid(Queue)),
 {{[_], []}} = rabbit_quorum_queue:recover(<<"{virtual_host}">>, [Queue]).
 """
+)
 
 
 @dataclass(frozen=True)
@@ -115,6 +120,7 @@ def _rabbitmq(processes: Processes, password: str) -> Private:
             "start": broker.start,
             "disk-limit": lambda size: _limit_disk(broker, size),
             "orphan": lambda virtual_host, queue: _orphan(broker, virtual_host, queue),
+            "elect": lambda virtual_host, queue: _elect(broker, virtual_host, queue),
         },
     )
 
@@ -166,6 +172,11 @@ def _orphan(broker: RabbitMQ, virtual_host: str, queue: str) -> None:
     It finds no log of the queue then, begins an empty one, and nobody calls an election.
     """
     broker.control("eval", _ORPHAN.format(virtual_host=virtual_host, queue=queue))
+
+
+def _elect(broker: RabbitMQ, virtual_host: str, queue: str) -> None:
+    """Let a queue without a leader choose one."""
+    broker.control("eval", _ELECT.format(virtual_host=virtual_host, queue=queue))
 
 
 if __name__ == "__main__":

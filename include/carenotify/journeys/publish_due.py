@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from carenotify.domain.clock import Clock
-from carenotify.domain.notification import Lane
+from carenotify.domain.notification import Channel, Lane
 from carenotify.errors import BrokerError
 from carenotify.messaging.envelope import Envelope
 from carenotify.messaging.publisher import Publisher
+from carenotify.messaging.topology import queue_name
 from carenotify.metrics import record_published
 from carenotify.storage import outbox
 from carenotify.storage.database import Database
@@ -71,7 +72,15 @@ class DuePublisher:
         now = self.clock()
         lease = now + self.lease_for
         with self.database.transaction() as transaction:
-            rows = outbox.lease_due(transaction, lane=lane, now=now, lease=lease, limit=self.batch, within=within)
+            rows = outbox.lease_due(
+                transaction,
+                lane=lane,
+                now=now,
+                lease=lease,
+                limit=self.batch,
+                channels=self._channels(lane),
+                within=within,
+            )
         if not rows:
             return Published()
         asked_by = (row.traceparent for row in rows)
@@ -79,6 +88,11 @@ class DuePublisher:
             published = self._publish_rows(rows, lease=lease, now=now)
             publishing.note(messages=len(rows), confirmed=published.confirmed)
         return published
+
+    def _channels(self, lane: Lane) -> list[Channel]:
+        """Rows of a queue that confirms nothing stay put, so that they take no other channel's turn."""
+        silent = self.publisher.silent_queues()
+        return [channel for channel in Channel if queue_name(channel, lane) not in silent]
 
     def _publish_rows(self, rows: Sequence[LeasedRow], *, lease: datetime, now: datetime) -> Published:
         ids = [row.notification_id for row in rows]

@@ -6,6 +6,8 @@ has no leader: whatever else it carries is not confirmed either. So such a queue
 
 from __future__ import annotations
 
+import logging
+import math
 import threading
 import time
 from collections import deque
@@ -13,11 +15,14 @@ from collections.abc import Callable, Sequence
 from uuid import UUID
 
 import pika
+from pika.adapters.select_connection import SelectConnection
 from pika.channel import Channel as AmqpChannel
 
 from carenotify.messaging.envelope import TRACEPARENT, Envelope
 from carenotify.messaging.link import start_over
 from carenotify.messaging.topology import EXCHANGE
+
+log = logging.getLogger(__name__)
 
 _PRIORITY = {"high": 9, "medium": 5, "low": 1}
 # So many may be unconfirmed. RabbitMQ gives the reader of a connection credit for 400 messages that a channel has not
@@ -31,6 +36,7 @@ class Batch:
     def __init__(self, envelopes: Sequence[Envelope]) -> None:
         self.envelopes = envelopes
         self.open = len(envelopes)
+        self.begun = time.monotonic()
         self.confirmed: set[UUID] = set()
         self.returned: set[UUID] = set()
         self.done = threading.Event()
@@ -45,55 +51,71 @@ class Batch:
 
 
 class PublishingLane:
-    """One queue's channel in confirm mode. Lives on the link's thread."""
+    """One queue's channel in confirm mode. Lives on the link's thread.
 
-    def __init__(self, queue: str, *, confirm_timeout_seconds: float) -> None:
-        self._queue = queue
-        self._confirm_timeout_seconds = confirm_timeout_seconds
+    A lane is silent when it confirmed nothing for as long as a batch is waited for. Then nobody waits for it, and it
+    gets no more: a channel that stands still is not given copies of what it has not taken yet.
+    """
+
+    def __init__(self, connection: SelectConnection, queue: str, *, ready: Callable[[], None]) -> None:
+        """Open a channel; `ready` is called when it confirms. What is published earlier waits for that."""
+        self.queue = queue
+        self.silent_since: float | None = None
         self._channel: AmqpChannel | None = None
+        self._over = False
         self._next_tag = 1
         self._oldest_tag = 1
+        self._heard_at = -math.inf
         self._unconfirmed: dict[int, tuple[Batch, UUID]] = {}
         self._unsent: deque[tuple[Batch, Envelope]] = deque()
-        self._heard_at = 0.0
+        self._connection = connection
+        self._ready = ready
+        connection.channel(on_open_callback=self._on_open)
 
-    def open(self, channel: AmqpChannel, *, ready: Callable[[], None]) -> None:
-        """Use this channel from now on; `ready` is called when it confirms."""
-        self._channel = channel
-        self._next_tag = self._oldest_tag = 1
-        # A channel that the broker closes takes the connection with it, so that there is one way to start over.
-        channel.add_on_close_callback(lambda closed, _: start_over(closed))
-        channel.add_on_return_callback(self._on_return)
-        channel.confirm_delivery(self._on_confirm, callback=lambda _: ready())
+    def successor(self) -> PublishingLane:
+        """This queue's lane on another channel; this one is over."""
+        self.close()
+        return PublishingLane(self._connection, self.queue, ready=lambda: None)
 
-    def closed(self) -> None:
-        """Nothing that waits will be confirmed any more."""
-        self._channel = None
+    def close(self) -> None:
+        """Let go of the channel: nothing is sent any more, and nothing that waits will be confirmed."""
+        self._over = True
+        if self._channel is not None and self._channel.is_open:
+            self._channel.close()
         unconfirmed, self._unconfirmed = self._unconfirmed, {}
         for batch, notification_id in unconfirmed.values():
             batch.settle(notification_id, confirmed=False)
-        self._drop_unsent()
+        self._drop(lambda _: True)
 
     def publish(self, batch: Batch, envelopes: Sequence[Envelope]) -> None:
-        """Send these, which are this queue's part of the batch, and settle each when the broker has answered.
-
-        Nobody waits for a queue that owes answers and has given none for longer than a batch may take. It gets no more
-        until it answers: a channel that stands still is not given copies of what it has not taken yet.
-        """
-        if not self._unconfirmed:
-            self._heard_at = time.monotonic()
+        """Send these, which are this queue's part of the batch, and settle each when the broker has answered."""
         self._unsent.extend((batch, envelope) for envelope in envelopes)
-        if self._channel is None or not self._channel.is_open or self._is_silent():
-            self._drop_unsent()
-        self._send()
+        if self.silent_since is None:
+            self._send()
+        else:
+            self._drop(lambda _: True)
 
-    def _is_silent(self) -> bool:
-        return time.monotonic() - self._heard_at > self._confirm_timeout_seconds
+    def give_up(self, batch: Batch) -> None:
+        """Nobody waits for this batch any more: what of it was not sent yet is not sent."""
+        owes = any(waiting is batch for waiting, _ in self._unconfirmed.values())
+        if owes and self._heard_at < batch.begun and self.silent_since is None:
+            self.silent_since = time.monotonic()
+            log.warning("RabbitMQ confirms nothing on %s; its messages stay pending, the others go on", self.queue)
+        self._drop(lambda unsent: unsent is batch)
 
-    def _drop_unsent(self) -> None:
-        while self._unsent:
-            batch, envelope = self._unsent.popleft()
-            batch.settle(envelope.notification_id, confirmed=False)
+    def heard(self) -> None:
+        """The broker takes messages again."""
+        self._heard_at = time.monotonic()
+        self.silent_since = None
+
+    def _drop(self, unwanted: Callable[[Batch], bool]) -> None:
+        kept: deque[tuple[Batch, Envelope]] = deque()
+        for batch, envelope in self._unsent:
+            if unwanted(batch):
+                batch.settle(envelope.notification_id, confirmed=False)
+            else:
+                kept.append((batch, envelope))
+        self._unsent = kept
 
     def _send(self) -> None:
         channel = self._channel
@@ -103,7 +125,22 @@ class PublishingLane:
             batch, envelope = self._unsent.popleft()
             self._unconfirmed[self._next_tag] = (batch, envelope.notification_id)
             self._next_tag += 1
-            channel.basic_publish(EXCHANGE, self._queue, envelope.encode(), _properties(envelope), mandatory=True)
+            channel.basic_publish(EXCHANGE, self.queue, envelope.encode(), _properties(envelope), mandatory=True)
+
+    def _on_open(self, channel: AmqpChannel) -> None:
+        channel.add_on_close_callback(self._on_close)
+        channel.add_on_return_callback(self._on_return)
+        channel.confirm_delivery(self._on_confirm, callback=lambda _: self._on_confirming(channel))
+
+    def _on_confirming(self, channel: AmqpChannel) -> None:
+        self._channel = channel
+        self._send()
+        self._ready()
+
+    def _on_close(self, channel: AmqpChannel, _: Exception) -> None:
+        # A channel that the broker closes takes the connection with it, so that there is one way to start over.
+        if not self._over:
+            start_over(channel)
 
     def _on_return(self, _: AmqpChannel, __: object, properties: pika.BasicProperties, ___: bytes) -> None:
         returned = UUID(properties.message_id)
@@ -112,7 +149,7 @@ class PublishingLane:
                 batch.returned.add(returned)
 
     def _on_confirm(self, frame: pika.frame.Method) -> None:
-        self._heard_at = time.monotonic()
+        self.heard()
         confirmed = isinstance(frame.method, pika.spec.Basic.Ack)
         tag = frame.method.delivery_tag
         tags = range(self._oldest_tag, tag + 1) if frame.method.multiple else (tag,)

@@ -134,18 +134,19 @@ def lease_due(
     now: datetime,
     lease: datetime,
     limit: int,
+    channels: Collection[Channel] = tuple(Channel),
     within: IdRange | None = None,
 ) -> list[LeasedRow]:
-    """Take up to `limit` due rows of a lane until `lease`, oldest first; paused channels' rows stay put.
+    """Take up to `limit` due rows of a lane's `channels` until `lease`, oldest first; paused channels' rows stay put.
 
     They may be many, and waiting long, so they are not asked one by one whether their channel is paused; what is
     published in the very moment of a pause is put back when it is claimed.
     """
-    channels = set(Channel) - paused_channels(transaction)
-    if not channels:
+    going = set(channels) - paused_channels(transaction)
+    if not going:
         return []
     parameters = {
-        "channels": list(channels),
+        "channels": list(going),
         "lane": lane,
         "now": now,
         "lease": lease,

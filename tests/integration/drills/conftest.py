@@ -55,7 +55,7 @@ def small_ward(mortal_postgres: PrivateServer, mortal_broker: PrivateServer, tmp
                     database=mortal_postgres,
                     broker=mortal_broker,
                     database_url=url,
-                    broker_url=_virtual_host(mortal_broker, name),
+                    broker_url=add_virtual_host(mortal_broker, name),
                     folder=tmp_path,
                     size=size,
                     settings={"CARENOTIFY_CLAIM_SECONDS": "2", "CARENOTIFY_REQUEUE_AFTER_SECONDS": "86400"}
@@ -77,7 +77,8 @@ def _show_logs(folder: Path) -> None:
         say(f"--- {log.name}\n{log.read_text()[-5000:]}")
 
 
-def _virtual_host(broker: PrivateServer, name: str) -> str:
+def add_virtual_host(broker: PrivateServer, name: str) -> str:
+    """Its address."""
     for path, body in (
         (f"/api/vhosts/{name}", None),
         (f"/api/permissions/{name}/{ADMIN}", {"configure": ".*", "write": ".*", "read": ".*"}),

@@ -30,6 +30,10 @@ class PaperBroker:
         self.confirms = confirms
         self.away = away
         self.asked: list[Envelope] = []
+        self.silent: set[str] = set()
+
+    def silent_queues(self) -> set[str]:
+        return self.silent
 
     def publish(self, envelopes: Sequence[Envelope]) -> set[UUID]:
         if self.away:
@@ -181,3 +185,13 @@ def test_a_full_queue_keeps_the_rows_that_did_not_fit(broker_app: App, monkeypat
     statuses = hospital.statuses()
     assert statuses["queued"] == published.confirmed == topology.ready_counts(broker_app.relay.broker_url)["sms.low"]
     assert statuses["pending"] == 60 - published.confirmed
+
+
+def test_rows_of_a_queue_that_confirms_nothing_stay_put_and_take_nobodys_turn(app: App, hospital: Hospital) -> None:
+    add_reminders(app, hospital, 3)
+    broker = PaperBroker()
+    broker.silent = {topology.queue_name(Channel.SMS, Lane.LOW)}
+    assert publisher(app, broker).publish_due(Lane.LOW) == Published()
+    assert leases(hospital) == 0
+    broker.silent = {topology.queue_name(Channel.EMAIL, Lane.LOW)}
+    assert publisher(app, broker).publish_due(Lane.LOW) == Published(3, 0)

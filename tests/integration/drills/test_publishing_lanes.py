@@ -1,4 +1,4 @@
-"""A quorum queue that takes nothing and gives nothing holds up nobody but itself, and the documented way out works."""
+"""Queues without a leader, and alarms: who is held up by them, and who is not; and the documented way out works."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,9 +18,11 @@ from carenotify.domain.notification import Channel, Lane
 from carenotify.messaging import topology
 from carenotify.messaging.envelope import Envelope
 from carenotify.messaging.publisher import Publisher
-from drills.private_server import ROOT
+from drills.brokers import MORE_THAN_ANY_DISK, USUAL_LIMIT
+from drills.private_server import ROOT, PrivateServer
 from drills.ward import Size
-from tests.integration.drills.conftest import OpenWard
+from stack.waiting import wait_until
+from tests.integration.drills.conftest import OpenWard, add_virtual_host
 
 QUEUE = "sms.low"
 CONFIRM_SECONDS = 5
@@ -41,6 +44,39 @@ def envelopes(channel: Channel, lane: Lane) -> list[Envelope]:
 
 def publishes(publisher: Publisher, channel: Channel, lane: Lane) -> int:
     return len(publisher.publish(envelopes(channel, lane)))
+
+
+def virtual_host(mortal_broker: PrivateServer) -> tuple[str, str]:
+    """A new one, with our queues, and its broker's address."""
+    name = f"lanes_{uuid4().hex[:12]}"
+    url = add_virtual_host(mortal_broker, name)
+    topology.declare(url)
+    return name, url
+
+
+def test_a_queue_that_has_a_leader_again_is_published_to_again(mortal_broker: PrivateServer) -> None:
+    name, url = virtual_host(mortal_broker)
+    mortal_broker.tell("orphan", name, QUEUE)
+    with closing(Publisher(url, confirm_timeout_seconds=2, silence_seconds=3)) as publisher:
+        assert publishes(publisher, Channel.SMS, Lane.LOW) == 0
+        wait_until(lambda: publisher.silent_queues() == {QUEUE}, what="the queue is silent", seconds=10)
+        mortal_broker.tell("elect", name, QUEUE)
+        wait_until(lambda: not publisher.silent_queues(), what="another try", seconds=30)
+        wait_until(
+            lambda: publishes(publisher, Channel.SMS, Lane.LOW) == MESSAGES, what="every message confirmed", seconds=60
+        )
+
+
+def test_the_first_messages_after_an_alarm_are_taken(mortal_broker: PrivateServer) -> None:
+    _, url = virtual_host(mortal_broker)
+    with closing(Publisher(url, connect_timeout_seconds=30, confirm_timeout_seconds=CONFIRM_SECONDS)) as publisher:
+        assert publishes(publisher, Channel.SMS, Lane.LOW) == MESSAGES
+        mortal_broker.tell("disk-limit", MORE_THAN_ANY_DISK)
+        assert publishes(publisher, Channel.SMS, Lane.LOW) == 0, "nothing is confirmed while the alarm is on"
+        with ThreadPoolExecutor(1) as waiting:
+            first = waiting.submit(publishes, publisher, Channel.SMS, Lane.LOW)
+            mortal_broker.tell("disk-limit", USUAL_LIMIT)
+            assert first.result() == MESSAGES
 
 
 def test_the_others_go_on_and_once_it_is_deleted_it_goes_on_too(small_ward: OpenWard) -> None:
