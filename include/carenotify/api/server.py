@@ -13,12 +13,14 @@ from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import ThreadWorker
 
+from carenotify import tracing
 from carenotify.api.application import create_app
 from carenotify.app import App, build_app
-from carenotify.config import load_settings
+from carenotify.config import load_settings, traces_exporter
 from carenotify.logs import place_of
 from carenotify.metrics import sharing
 
+_APPLICATION = "carenotify-api"
 _DRAIN_SECONDS = 20
 # What went wrong with the request that gunicorn is about to log.
 _failed: ContextVar[str | None] = ContextVar("failed", default=None)
@@ -89,7 +91,7 @@ class Server(BaseApplication):
 
     def load(self) -> Any:
         """The WSGI app. Called by gunicorn in each worker."""
-        self._app = build_app(application="carenotify-api")
+        self._app = build_app(application=_APPLICATION)
         return create_app(self._app, person=None)
 
     def _close(self) -> None:
@@ -102,12 +104,19 @@ def _keep_counts(pid: int) -> None:
         sharing.fold(directory, pid)
 
 
+def _check_tracing() -> None:
+    """OpenTelemetry's SDK refuses a value when it is set up, and a worker does that while the port is open already."""
+    tracing.configure_tracing(_APPLICATION, exporter=traces_exporter())
+    tracing.stop_tracing()
+
+
 def serve(place: Place) -> None:
     """Serve until SIGTERM. Raises SettingsError before anything listens.
 
     Several processes count their metrics together, so that it does not matter which of them is asked.
     """
     load_settings()
+    _check_tracing()
     if place.workers == 1:
         Server(place).run()
         return
