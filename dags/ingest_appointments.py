@@ -25,9 +25,9 @@ SETTINGS = load_settings()
 ZONE = str(SETTINGS.timezone)
 
 WHAT_TO_DO = (
-    "The last good copy of the appointments stays in use. If the load is held, its reason stands in the log of "
-    "check_load or load_appointments; start the DAG with release_run_id set to that run's id to let it in after all. "
-    "If days did not come whole, the next run fetches them again."
+    "The last good copy of the appointments stays in use, and the next run fetches again what did not come whole. "
+    "Of a load that is held a mail of its own says why, and how to let it in after all; if our database is away, that "
+    "mail follows when it is back."
 )
 
 DOC = f"""

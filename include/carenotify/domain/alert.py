@@ -95,8 +95,8 @@ ABOUT: Mapping[AlertKind, About] = {
     AlertKind.LOAD_HELD: About(
         "A load of appointments was not taken over",
         Severity.WARNING,
-        "The last good copy of the appointments stays in use. Look at why; release a held load when its changes are "
-        "true, else discard it. After a load that failed, see whether the next one comes through.",
+        "The last good copy of the appointments stays in use. See whether the next load comes through, half an hour "
+        "later: then this is over by itself. If that one fails as well, look at why.",
     ),
     AlertKind.TASK_FAILED: About(
         "A DAG run failed",
@@ -159,6 +159,15 @@ ABOUT: Mapping[AlertKind, About] = {
     ),
 }
 
+# Of loads that were not taken over, the one that waits for a person; one that failed may mend itself.
+_HELD = About(
+    "A load of appointments is held",
+    Severity.WARNING,
+    "The last good copy of the appointments stays in use until somebody decides. Look at why. When the load is true, "
+    "let it in: start the DAG ingest_appointments with release_run_id set to the load's id, or run the command ingest "
+    "--release with that id. Else throw it away with ingest --discard.",
+)
+
 _TITLES_BY_TOLD: Mapping[Told, str] = {
     Told.NOBODY: "Messages failed, and nobody was reached",
     Told.UNDER_WAY: "Messages failed, and others are under way in their place",
@@ -211,14 +220,23 @@ class Alert:
         return Told(self.details["told"]) if "told" in self.details else None
 
     @property
+    def waits_for_a_person(self) -> bool:
+        """Of a load: it is held, and nothing but a person's decision ends that."""
+        return self.kind is AlertKind.LOAD_HELD and self.details.get("status") == "held"
+
+    @property
+    def _about(self) -> About:
+        return _HELD if self.waits_for_a_person else ABOUT[self.kind]
+
+    @property
     def title(self) -> str:
         """What it says, in plain words."""
-        return ABOUT[self.kind].title if self.told is None else _TITLES_BY_TOLD[self.told]
+        return self._about.title if self.told is None else _TITLES_BY_TOLD[self.told]
 
     @property
     def severity(self) -> Severity:
         """How soon somebody should look."""
-        return ABOUT[self.kind].severity if self.told in {None, Told.NOBODY} else Severity.NOTICE
+        return self._about.severity if self.told in {None, Told.NOBODY} else Severity.NOTICE
 
     @property
     def what_to_do(self) -> str:
@@ -226,4 +244,4 @@ class Alert:
         said = self.details.get("what_to_do")
         if said is not None:
             return str(said)
-        return ABOUT[self.kind].what_to_do if self.told is None else _WHAT_TO_DO_BY_TOLD[self.told]
+        return self._about.what_to_do if self.told is None else _WHAT_TO_DO_BY_TOLD[self.told]

@@ -100,6 +100,8 @@ def grouped(alerts: Iterable[Alert]) -> list[AlertGroup]:
     groups: dict[tuple[object, ...], AlertGroup] = {}
     for alert in alerts:
         of_one = alert.subject if alert.kind in _COUNTED else alert.details.get("dag_id", alert.id)
+        if alert.kind is AlertKind.LOAD_HELD:  # each is decided about by itself, although one DAG made them
+            of_one = alert.id
         key = (alert.kind, alert.told, of_one, alert.resolved_at is None)
         groups.setdefault(key, AlertGroup()).alerts.append(alert)
     return list(groups.values())
@@ -115,6 +117,7 @@ def headline(groups: Sequence[AlertGroup]) -> str:
     """The few words of groups under one title that stand in a mail's subject."""
     first, total = groups[0], sum(group.count for group in groups)
     words = _HEADLINES_BY_TOLD[first.told] if first.told else _HEADLINES[first.kind]
+    words = _HEADLINE_OF_HELD if first.alerts[0].waits_for_a_person else words
     names = list(dict.fromkeys(_name(group) for group in groups))
     what = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
     return words.format(count=f"{total:,}", s="" if total == 1 else "s", what=what)
@@ -126,6 +129,7 @@ _HEADLINES_BY_TOLD: Mapping[Told, str] = {
     Told.OTHERWISE: "{count} message{s} failed, told otherwise",
     Told.AS_ASKED: "{count} not told on a channel, as asked",
 }
+_HEADLINE_OF_HELD = "{count} load{s} held"
 _HEADLINES: Mapping[AlertKind, str] = {
     AlertKind.DELIVERY_FAILED: "{count} message{s} failed",
     AlertKind.BROKER_GAVE_UP: "{count} message{s} given back by the broker",
@@ -184,7 +188,8 @@ def _since(group: AlertGroup) -> datetime | str:
 
 def _load(group: AlertGroup, _zone: ZoneInfo) -> str:
     details = group.details
-    return f"load {details.get('run')} is {details.get('status')}: {details.get('reason') or 'no reason was noted'}"
+    what = f"load {details.get('run')} is {details.get('status')}: {details.get('reason') or 'no reason was noted'}"
+    return "; ".join([what, *details.get("besides", ())])
 
 
 def _run(group: AlertGroup, zone: ZoneInfo) -> str:

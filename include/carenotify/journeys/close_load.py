@@ -21,12 +21,7 @@ def close_load(database: Database, *, run_id: str, clock: Clock) -> list[str]:
     problems = [f"load {run_id} is {run.status}: {run.reason}"] if run.status in {"held", "discarded"} else []
     if run.status == "running":
         problems.append(f"load {run_id} did not come to its end; the last good copy stays")
-    days = _incomplete_days(run)
-    if days:
-        problems.append(f"days that did not come whole: {', '.join(day.isoformat() for day in days)}")
-    if not run.updates_complete:
-        problems.append("changes since the last good load did not come whole; the next load asks for them again")
-    return problems + _shortcomings(run)
+    return problems + shortcomings(run)
 
 
 def fail_when_stuck(database: Database, *, run_id: str, clock: Clock) -> IngestRun:
@@ -38,10 +33,14 @@ def fail_when_stuck(database: Database, *, run_id: str, clock: Clock) -> IngestR
     return run
 
 
-def _shortcomings(run: IngestRun) -> list[str]:
-    """What a load that is green otherwise did not find out."""
+def shortcomings(run: IngestRun) -> list[str]:
+    """What a load did not find out, whatever became of it, as sentences."""
     failed, unasked = run.counts.get("missing_failed", 0), run.counts.get("missing_unasked", 0)
-    found = []
+    found, days = [], _incomplete_days(run)
+    if days:
+        found.append(f"days that did not come whole: {', '.join(day.isoformat() for day in days)}")
+    if not run.updates_complete:
+        found.append("changes since the last good load did not come whole; the next load asks for them again")
     if run.counts.get("rows") == 0 and run.last_day - run.first_day >= _CANNOT_BE_FREE:
         found.append("the patient API gave no appointment at all")
     if failed:

@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from carenotify.config import Settings
 from carenotify.domain.alert import AlertKind, NewAlert
 from carenotify.domain.breaker import Breaker
 from carenotify.domain.notification import Channel
+from carenotify.journeys.close_load import shortcomings
 from carenotify.storage import pauses, provider_states, watched
 from carenotify.storage.database import Transaction
+from carenotify.storage.ingest_runs import read_run
 from carenotify.storage.watched import NotTakenOver
 
 # In which, in ordinary running, a channel on which something is due sends something, and all of it is published.
@@ -26,6 +29,9 @@ _WELL_FOR = timedelta(minutes=5)
 _LOADS_OF = timedelta(days=7)
 # In which Airflow notes that the run of a load that failed has failed too.
 _RUN_NOTED_WITHIN = timedelta(minutes=2)
+# The DAG that loads; a load that somebody began by command is none of its runs.
+_LOADS_DAG = "ingest_appointments"
+_BY_COMMAND = "command__"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +124,8 @@ def _not_taken_over(transaction: Transaction, _settings: Settings, now: datetime
     """
     loads = loads_not_taken_over(transaction, now=now)
     return States(
-        [held_back(one) for one in loads if not one.told_as_run], [_key_of_load(one) for one in loads if one.lasts]
+        [held_back(transaction, one) for one in loads if not one.told_as_run],
+        [_key_of_load(one) for one in loads if one.lasts],
     )
 
 
@@ -127,9 +134,13 @@ def loads_not_taken_over(transaction: Transaction, *, now: datetime) -> list[Not
     return watched.loads_not_taken_over(transaction, since=now - _LOADS_OF, failed_until=now - _RUN_NOTED_WITHIN)
 
 
-def held_back(load: NotTakenOver) -> NewAlert:
+def held_back(transaction: Transaction, load: NotTakenOver) -> NewAlert:
     """What is told of such a load. Whoever tells it first, it is the same, and so is told once."""
-    details = {"status": load.status, "reason": load.reason, "run": load.run_id}
+    details: dict[str, Any] = {"status": load.status, "reason": load.reason, "run": load.run_id}
+    if not load.run_id.startswith(_BY_COMMAND):
+        details["dag_id"] = _LOADS_DAG
+    if load.status == "held":
+        details["besides"] = shortcomings(read_run(transaction, load.run_id))
     return NewAlert(AlertKind.LOAD_HELD, load.run_id, _key_of_load(load), details=details)
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from carenotify.domain.alert import AlertKind, NewAlert
 from carenotify.journeys.find_states import held_back, loads_not_taken_over
-from carenotify.storage import alerts
+from carenotify.storage import alerts, failures
 from carenotify.storage.database import Database
 
 # A scheduler may call twice; whoever fails again after that time has failed anew.
@@ -31,10 +31,11 @@ def note_load_held(database: Database, run_id: str, now: datetime) -> bool:
     The alert waits to be mailed, as if watch_delivery had raised it. Raises StorageError.
     """
     with database.transaction() as transaction:
+        failures.take_turn(transaction)
         held = [
             one for one in loads_not_taken_over(transaction, now=now) if (one.run_id, one.status) == (run_id, "held")
         ]
-        alerts.raise_alerts(transaction, [held_back(one) for one in held], now=now)
+        alerts.raise_alerts(transaction, [held_back(transaction, one) for one in held], now=now)
     return bool(held)
 
 

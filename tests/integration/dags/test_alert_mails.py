@@ -223,8 +223,9 @@ def test_a_held_load_is_told_at_once_with_its_reason_then_its_end_and_nothing_tw
     for _ in range(2):  # as a scheduler may call
         dag_process("fail", "ingest_appointments", {"run_id": RUN}, settings)
     (mail,) = mailbox.mails
-    assert mail["Subject"] == "carenotify: 1 load not taken over"
-    for told in ("is held", "612 changes ahead", "What to do", "docs/operations.md#load_held"):
+    assert mail["Subject"] == "carenotify: 1 load held"
+    run = LINK.replace(DAG, "ingest_appointments")
+    for told in ("is held", "612 changes ahead", "release_run_id", run, "docs/operations.md#load_held"):
         assert told in mailbox.html()
     assert noted(settings) == [("load_held", RUN, True, True)]
     assert told_by_watch_delivery(app) == []
@@ -232,7 +233,7 @@ def test_a_held_load_is_told_at_once_with_its_reason_then_its_end_and_nothing_tw
     with app.database.transaction() as transaction:
         settle_run(transaction, run_id=RUN, status="discarded", now=app.clock(), reason="discarded by a person")
     (end,) = told_by_watch_delivery(app)
-    assert end.subject == "carenotify: over: 1 load not taken over"
+    assert end.subject == "carenotify: over: 1 load held"
     assert told_by_watch_delivery(app) == []
 
 
@@ -244,7 +245,7 @@ def test_a_held_load_whose_mail_nobody_took_is_mailed_by_watch_delivery(
     dag_process("fail", "ingest_appointments", {"run_id": RUN}, settings)
     assert noted(settings) == [("load_held", RUN, False, False)]
     (mail,) = told_by_watch_delivery(app)
-    assert mail.subject == "carenotify: 1 load not taken over"
+    assert mail.subject == "carenotify: 1 load held"
 
 
 def test_a_load_that_failed_is_told_as_its_run(
@@ -254,3 +255,17 @@ def test_a_load_that_failed_is_told_as_its_run(
     dag_process("fail", "ingest_appointments", {"run_id": RUN}, settings)
     assert [mail["Subject"] for mail in mailbox.mails] == ["carenotify: ingest_appointments failed"]
     assert noted(settings) == [("task_failed", f"ingest_appointments {RUN}", True, True)]
+
+
+def test_a_held_load_is_told_as_a_failed_run_without_our_database_and_as_held_once_it_is_back(
+    dag_process: PlayDag, settings: dict[str, str], mailbox: Mailbox, app: App
+) -> None:
+    load_is(app, "held", "612 changes")
+    away = {"CARENOTIFY_DATABASE_URL": "postgresql://someone@127.0.0.1:9/none"}
+    dag_process("fail", "ingest_appointments", {"run_id": RUN}, settings | away)
+    assert [mail["Subject"] for mail in mailbox.mails] == ["carenotify: ingest_appointments failed"]
+    assert "a load that is held a mail of its own says why" in mailbox.html()
+    assert app.delivery_watch.look() == {"load_held": 1}
+    mails: list[AlertMail] = []
+    app.alert_mailer.mail(mails.append)
+    assert [mail.subject for mail in mails] == ["carenotify: 1 load held"]

@@ -19,11 +19,11 @@ from carenotify.domain.notification import Channel
 from carenotify.errors import AddressRejectedError
 from carenotify.journeys.note_failure import note_load_held, note_run_failed
 from carenotify.journeys.pace_sending import UNPACED
-from carenotify.storage import heartbeats, pauses
+from carenotify.storage import failures, heartbeats, pauses
 from carenotify.storage.ingest_runs import settle_run, start_run
 from carenotify.storage.returned_messages import keep_unknown
 from tests.integration.alerting import Messages, all_alerts, empty
-from tests.integration.ward import MAIL, NOON, Hospital, SetClock
+from tests.integration.ward import MAIL, NOON, Hospital, SetClock, wait_for
 
 UNHAPPY = ("failed", "bounced", "suppressed", "unsubscribed", "expired")
 
@@ -535,13 +535,45 @@ def test_a_held_load_is_told_once_whether_its_run_or_a_look_tells_it_and_so_is_i
     clock.advance(minutes=10)
     assert app.delivery_watch.look() == {}
     (alert,) = all_alerts(app)
-    assert (alert.kind, alert.details["reason"]) == (AlertKind.LOAD_HELD, "612 changes")
+    assert alert.kind is AlertKind.LOAD_HELD
+    assert alert.details == {
+        "status": "held",
+        "reason": "612 changes",
+        "dag_id": "ingest_appointments",
+        "run": "scheduled",
+        "besides": [
+            "days that did not come whole: 2026-11-24",
+            "changes since the last good load did not come whole; the next load asks for them again",
+        ],
+    }
     assert open_states(app) == {"load_held"}
     with app.database.transaction() as transaction:
         settle_run(transaction, run_id="scheduled", status="discarded", now=clock(), reason="discarded by a person")
     assert app.delivery_watch.look() == {}
     assert open_states(app) == set()
     assert len(all_alerts(app)) == 1
+
+
+def test_a_load_that_was_held_by_command_is_no_run_of_airflow(app: App) -> None:
+    load(app, "command__2026-11-24T08:00:00+00:00", "held", at=timedelta())
+    assert app.delivery_watch.look() == {"load_held": 1}
+    (alert,) = all_alerts(app)
+    assert "dag_id" not in alert.details
+
+
+def test_whoever_tells_of_a_held_load_takes_turns_with_those_who_look(app: App, clock: SetClock) -> None:
+    load(app, "scheduled", "held", at=timedelta())
+    with ThreadPoolExecutor(1) as thread:
+        with app.database.transaction() as transaction:
+            failures.take_turn(transaction)
+            noting = thread.submit(note_load_held, app.database, "scheduled", clock())
+            waits = (
+                "SELECT FROM pg_locks JOIN pg_database found ON found.oid = database"
+                " WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted"
+            )
+            wait_for(lambda: noting.done() or transaction.execute(waits).fetchone() is not None)
+            assert not noting.done()
+        assert noting.result(timeout=10)
 
 
 def test_a_load_that_is_held_once_more_is_told_once_more(app: App, clock: SetClock) -> None:

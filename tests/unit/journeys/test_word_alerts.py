@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from types import SimpleNamespace
@@ -92,6 +93,36 @@ def test_many_runs_of_one_dag_are_one_line_which_leads_to_the_last_one() -> None
     assert mail.subject == "carenotify: watch_delivery failed"
     assert "- watch_delivery: 60 runs, the last one is run r60, at 2026-11-21 09:00" in mail.text
     assert mail.text.count("/dags/watch_delivery/runs/") == 1
+
+
+def loads(status: str, *numbers: int, over: bool = False) -> list[Alert]:
+    details = {"status": status, "reason": "612 changes", "dag_id": "ingest_appointments"}
+    return [
+        alert(AlertKind.LOAD_HELD, number=number, over=over, details=details | {"run": f"r{number}"})
+        for number in numbers
+    ]
+
+
+def test_a_load_that_waits_for_a_person_is_told_from_one_that_failed_and_says_how_to_let_it_in() -> None:
+    mail = worded(*loads("held", 1), *loads("failed", 2))
+    assert mail.subject == "carenotify: 1 load held; 1 load not taken over"
+    held, failed = mail.text.split("A load of appointments was not taken over")
+    assert "A load of appointments is held" in held
+    assert "http://mail.example/dags/ingest_appointments/runs/r1" in held
+    assert "release_run_id" in held
+    assert "this is over by itself" in failed
+    assert "release_run_id" not in failed
+    assert worded(*loads("held", 1, over=True)).subject == "carenotify: over: 1 load held"
+
+
+def test_each_held_load_is_named_and_linked_by_itself_with_what_else_it_lacks() -> None:
+    first, second = loads("held", 1, 2)
+    lacking = replace(second, details={**second.details, "besides": ["days that did not come whole: 2026-11-26"]})
+    mail = worded(first, lacking)
+    assert mail.subject == "carenotify: 2 loads held"
+    assert "- load r1 is held: 612 changes\n" in mail.text
+    assert "- load r2 is held: 612 changes; days that did not come whole: 2026-11-26\n" in mail.text
+    assert mail.text.count("http://mail.example/dags/ingest_appointments/runs/r") == 2
 
 
 def test_a_mail_of_very_many_groups_stays_short_and_says_how_many_are_left_out() -> None:
