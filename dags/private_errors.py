@@ -7,6 +7,7 @@ traces. The text of a bug, or of a library's error, may hold what a patient's ro
 from __future__ import annotations
 
 import functools
+import traceback
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar, get_type_hints
 
@@ -22,7 +23,8 @@ Result = TypeVar("Result")
 def private_errors(task: Callable[Given, Result]) -> Callable[Given, Result]:
     """Decorate the function of a task, below `@task`: what it dies of leaves it without a text that may be personal.
 
-    What Airflow makes of it (another try, none, skipped) stays as it is, and so does the traceback.
+    What Airflow makes of it (another try, none, skipped) stays as it is, and so does the traceback, but for what the
+    variables in it held: Airflow's log for developers (DEV) shows them.
     """
 
     @functools.wraps(task)
@@ -32,6 +34,7 @@ def private_errors(task: Callable[Given, Result]) -> Callable[Given, Result]:
             return task(*args, **kwargs)
         except BaseException as error:  # noqa: BLE001 - a task that is cut off dies of one, in the middle of another
             told = _told(error)
+            traceback.clear_frames(told.__traceback__)
         # Outside of `except`, where the error would hang on to it as its context.
         raise told
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import threading
 import traceback
 from functools import partial
@@ -10,6 +11,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
+import structlog
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, AirflowTaskTimeout
 
 from carenotify.errors import StorageError
@@ -22,8 +24,16 @@ def put_a_bug(place: str) -> None:
     setattr(resolve_name(owner), name, partial(_die, "of a bug"))
 
 
+def shown_to_developers(error: BaseException) -> str:
+    """What Airflow logs with DEV set, and without JSON: the traceback with the variables of each frame."""
+    told = io.StringIO()
+    exc_info = (type(error), error, error.__traceback__)
+    structlog.dev.RichTracebackFormatter(width=1000)(told, exc_info)
+    return told.getvalue()
+
+
 def deaths(_dag_id: str, _conf: dict[str, Any]) -> dict[str, Any]:
-    """What Airflow gets to see of each of DEATHS: the classes of the error, and all that a traceback shows."""
+    """What Airflow gets to see of each of DEATHS: the classes of the error, and all that tracebacks show."""
     from private_errors import private_errors
 
     seen = {}
@@ -32,7 +42,8 @@ def deaths(_dag_id: str, _conf: dict[str, Any]) -> dict[str, Any]:
             private_errors(_die)(name)
         except BaseException as error:  # noqa: BLE001
             classes = [one.__name__ for one in type(error).__mro__]
-            seen[name] = {"classes": classes, "shown": "".join(traceback.format_exception(error))}
+            shown = "".join(traceback.format_exception(error))
+            seen[name] = {"classes": classes, "shown": shown, "shown to developers": shown_to_developers(error)}
     return seen
 
 
@@ -55,13 +66,14 @@ def fail_to_serve(_dag_id: str, _conf: dict[str, Any]) -> dict[str, Any]:
 
 def _die(death: str, *_: Any, **__: Any) -> None:
     """With a patient's data in what came before, once as a cause and once as a context; after a thread has died so."""
+    patient = FAMILY  # as a variable holds it
     if threading.current_thread() is threading.main_thread():
         thread = threading.Thread(target=_die, args=[death], name="beside it")
         thread.start()
         thread.join()
     try:
         try:
-            int(FAMILY)
+            int(patient)
         except ValueError as cause:
             raise KeyError(phone(1)) from cause
     except KeyError as before:

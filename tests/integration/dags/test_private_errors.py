@@ -40,6 +40,19 @@ def test_errors_that_are_written_to_be_read_stay_and_others_are_told_by_kind_and
     assert leaks({death: seen[death]["shown"] for death in said}) == {}
 
 
+def test_what_variables_held_is_not_in_the_log_for_developers_and_the_place_is(
+    dag_process: PlayDag, settings: dict[str, str]
+) -> None:
+    seen = dag_process("deaths", "", {}, settings)
+    del seen["log"]
+    shown = {death: seen[death]["shown to developers"] for death in seen}
+    for death, words in shown.items():
+        assert "locals" in words, death  # it does show variables, where there are any
+        assert "deaths.py" in words
+        assert "in _die" in words
+    assert leaks(shown) == {}
+
+
 def test_what_a_thread_of_a_task_dies_of_is_told_by_kind_and_place(
     dag_process: PlayDag, settings: dict[str, str]
 ) -> None:
@@ -55,6 +68,10 @@ def test_what_airflow_would_try_again_is_tried_again_and_nothing_else(
     for death in ("of a bug", "by an exit", "in a way of ours"):
         assert "AirflowException" not in seen[death]["classes"]
         assert "Exception" in seen[death]["classes"]
+    # Airflow goes by these classes: the first is tried no more, nor is the second, and the third is no bug.
+    assert seen["for good"]["classes"][0] == "AirflowFailException"
+    assert seen["skipped"]["classes"][0] == "AirflowSkipException"
+    assert seen["cut off"]["classes"][0] == "AirflowTaskTimeout"
 
 
 def test_a_check_by_sql_says_no_more(dag_process: PlayDag, settings: dict[str, str]) -> None:
