@@ -16,7 +16,7 @@ from carenotify.storage import alerts
 from carenotify.storage.alerts import LeasedMail
 from carenotify.storage.database import Database
 
-# Longer than any mail server takes to answer; what was not marked by then is sent again.
+# Longer than the answer of a mail server is waited for; what was not marked by then is sent again.
 _LEASE = timedelta(minutes=3)
 # Once somebody is to be mailed, of what was raised before only that is still news. Not sooner: what one process is not
 # set up for, another may be.
