@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from carenotify.domain.access import Person
 
 MOUNT = "/carenotify"
-_THREADS = 8
 _LOOKUP_SECONDS = 10
 # Where a reverse proxy puts Airflow, as in https://hospital.example/airflow.
 _BASE_PATH = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")
@@ -63,6 +62,7 @@ def _build(loop: asyncio.AbstractEventLoop) -> WSGIMiddleware:
 
     from carenotify.api import create_app
     from carenotify.app import build_app
+    from carenotify.journeys.take_turns import LEAST_THREADS
 
     app = build_app(application="carenotify-api")
     atexit.register(app.close)
@@ -72,7 +72,7 @@ def _build(loop: asyncio.AbstractEventLoop) -> WSGIMiddleware:
         environ["wsgi.input_terminated"] = True  # a2wsgi knows where a chunked body ends, and does not say so
         return flask(environ, start_response)
 
-    return WSGIMiddleware(whole_body, workers=_THREADS)
+    return WSGIMiddleware(whole_body, workers=LEAST_THREADS)
 
 
 def _person(token: str, loop: asyncio.AbstractEventLoop) -> Person | None:

@@ -37,7 +37,7 @@ class DecryptionError(StorageError):
 
 
 class TooBusyError(CarenotifyError):
-    """As many callers as may are reading something that takes long. Another try in some seconds may help."""
+    """As many callers as may are working out reports, or looking up lists. Another try in some seconds may help."""
 
 
 class NotFoundError(CarenotifyError):

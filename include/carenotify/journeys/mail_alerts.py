@@ -37,8 +37,8 @@ class AlertMailer:
         """Mail what waits (of these kinds; None: all) and return how many alerts were told. Nothing waits: no mail.
 
         A mail that was begun and perhaps sent, by whoever ended in between, is sent again first, with the same
-        Message-ID and the same alerts. Without CARENOTIFY_ALERT_TO nothing is
-        mailed, and what has waited for a day never will be.
+        Message-ID and the same alerts. Without CARENOTIFY_ALERT_TO nothing is mailed, and what has waited for a day
+        never will be.
 
         Raises AlertNotSentError when no mail server takes it, and StorageError; it is mailed the next time then.
         """

@@ -8,9 +8,11 @@ from threading import BoundedSemaphore
 
 from carenotify.errors import TooBusyError
 
-# Of what takes long and of lists, each for itself: two of the API's eight threads are left for events and requests,
-# which must not wait for either, however slow the database is.
+# Of what takes long and of lists, each for itself.
 AT_ONCE = 3
+# Of a process of the API: two are left for events and requests, which must not wait for either, however slow the
+# database is.
+LEAST_THREADS = 2 * AT_ONCE + 2
 _PATIENCE_SECONDS = 0.25
 
 
@@ -24,7 +26,7 @@ class Turns:
     def one(self, *, patience_seconds: float = _PATIENCE_SECONDS) -> Iterator[None]:
         """A turn, until the block ends. Raises TooBusyError when none gets free soon."""
         if not self._free.acquire(timeout=patience_seconds):
-            raise TooBusyError("as many as may are reading what takes long")
+            raise TooBusyError("as many as may are working out reports, or looking up lists")
         try:
             yield
         finally:

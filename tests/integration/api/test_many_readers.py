@@ -16,6 +16,7 @@ LISTS = [
     "/dead-letters/1",
     "/dead-letters/reasons",
     "/alerts",
+    "/providers",
 ]
 
 

@@ -245,7 +245,7 @@ def test_a_database_that_is_away_is_told_soon_and_asked_by_one_alone(
     app.close()
 
 
-def test_while_the_database_is_slow_five_of_eight_threads_stay_for_events(
+def test_while_the_database_is_slow_no_more_than_three_of_eight_who_want_reports_wait_for_it(
     desk: Desk, app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("carenotify.journeys.read_overview._STATEMENT_SECONDS", 2)

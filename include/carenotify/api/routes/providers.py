@@ -41,5 +41,6 @@ class Providers(BaseModel):
 def get_providers() -> Providers:
     """Tell which providers are in use, which are down and since when."""
     app = wiring().app
-    found = list_providers(app.database, app.provider_names)
+    with app.list_reads.one():
+        found = list_providers(app.database, app.provider_names)
     return Providers(providers=[Provider.model_validate(one) for one in found])
