@@ -44,6 +44,7 @@ _CLOSE_SECONDS = 3600.0
 _DEAD_LETTER_SECONDS = 5.0
 # How long a loop's round may go on once everything is delivered and the process is to end.
 _LAST_ROUND_SECONDS = 5.0
+_ENDINGS = (signal.SIGTERM, signal.SIGINT)
 
 
 def _channels(_: click.Context, __: click.Parameter, text: str) -> tuple[Channel, ...]:
@@ -68,6 +69,9 @@ def _channels(_: click.Context, __: click.Parameter, text: str) -> tuple[Channel
 )
 @click.option("--relay/--no-relay", default=True, show_default=True, help="Whether this process sweeps as well.")
 def main(channels: tuple[Channel, ...], health_host: str, health_port: int, *, urgent: bool, relay: bool) -> None:
+    # Before any thread begins, so that all leave them to the main thread, which waits for one (`sigwait`). One that is
+    # delivered to another thread would not wake it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
     configure_logging()
     threading.excepthook = end_with_thread
     try:
@@ -174,12 +178,10 @@ def _run(
     health_host: str,
     health_port: int,
 ) -> None:
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    draining = threading.Event()
 
     def ready() -> bool:
-        connected = not stop.is_set() and all(worker.connected for worker in workers)
+        connected = not draining.is_set() and all(worker.connected for worker in workers)
         return connected and app.database.answers(timeout_seconds=_DATABASE_SECONDS)
 
     def state() -> dict[str, Any]:
@@ -193,7 +195,8 @@ def _run(
     for loop in loops:
         loop.start()
     log.info("delivering %s; health on port %d", ", ".join(worker.channel for worker in workers), health.port)
-    stop.wait()
+    signal.sigwait(_ENDINGS)
+    draining.set()
     log.info("draining")
     wind_down(workers, loops)
     health.stop()

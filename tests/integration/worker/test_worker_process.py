@@ -77,6 +77,15 @@ def sent_ids(hospital: Hospital) -> set[str]:
     return {str(row[0]) for row in hospital.query("SELECT id FROM notifications WHERE status = 'sent'")}
 
 
+def waiting_for(number: signal.Signals, threads: Path) -> set[str]:
+    """The threads to which this signal may be delivered: those that do not block it (`SigBlk` of proc(5))."""
+    masks = {
+        thread.name: next(line for line in (thread / "status").read_text().splitlines() if line.startswith("SigBlk"))
+        for thread in threads.iterdir()
+    }
+    return {thread for thread, mask in masks.items() if not int(mask.split()[1], 16) >> (number - 1) & 1}
+
+
 def test_every_message_of_both_channels_is_delivered_once_and_sigterm_drains(
     app: App, hospital: Hospital, sandbox: SandboxServer, settings: dict[str, str], tmp_path: Path
 ) -> None:
@@ -181,6 +190,9 @@ def test_a_worker_without_a_broker_runs_and_is_not_ready(app: App, settings: dic
         standings = [(one["channel"], one["provider"], one["state"]) for one in told["providers"]]  # type: ignore[attr-defined]
         assert standings == [("email", "smtp", "closed"), ("sms", "twilio", "closed")]
         wait_for(lambda: "RabbitMQ at 127.0.0.1:9 cannot be used" in worker.log)
+        main_thread = str(worker.process.pid)
+        # One that is delivered to another thread would not wake the main thread, and nothing would end.
+        wait_for(lambda: waiting_for(signal.SIGTERM, Path("/proc", main_thread, "task")) == {main_thread})
         assert "Traceback" not in worker.log
         assert "hush-hush" not in worker.log
         assert worker.end() == 0
