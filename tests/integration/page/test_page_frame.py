@@ -70,6 +70,24 @@ def test_what_the_server_says_is_shown_and_slowness_is_not_called_away(busy_serv
     expect(page.locator(".stale")).to_contain_text("No answer within 20 seconds; it may still be at it. Since")
 
 
+@pytest.mark.parametrize(("view", "shown"), [("alerts", "Sending is paused"), ("dead-letters", "By reason")])
+def test_a_list_that_the_server_puts_off_is_asked_for_again_by_itself_when_it_said_to(
+    busy_server: Server, enter: Enter, view: str, shown: str
+) -> None:
+    visitor = enter("User")
+    visitor.allow("503")
+    page = visitor.open()
+    page.locator(".figures").wait_for()  # no other news makes it ask again
+    puts_off = {"status": 503, "headers": {"Retry-After": "1"}, "json": {"detail": "Too many lists."}}
+    page.route(f"**/v1/{view}**", lambda route: route.fulfill(**puts_off), times=2)
+    page.evaluate("view => { location.hash = view }", view)
+    expect(page.get_by_role("alert").first).to_contain_text("Too many lists.")
+    expect(page.locator("main")).to_contain_text(shown)
+    expect(page.get_by_role("alert")).to_have_count(0)
+    asked = [status for status, path in visitor.answers if path.startswith(f"/carenotify/v1/{view}")]
+    assert asked == [503, 503, 200, *[200] * (view == "dead-letters")]  # which has two lists, each put off once
+
+
 def test_an_address_that_is_none_leads_back(busy_server: Server, enter: Enter) -> None:
     page = enter("Viewer").open("#send")
     expect(page.locator("main")).to_contain_text("There is no such page")

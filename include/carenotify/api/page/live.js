@@ -101,19 +101,41 @@ export function useOverview(enabled) {
 /**
  * What a view asks for: `{data, problem, reload}`. `ask(signal)` is called when one of `inputs` changes, and then nothing
  * of the former answer is given any more. When one of `fresh` changes, the same is asked again: the data of before stays
- * until the new comes, so that nothing flickers.
+ * until the new comes, so that nothing flickers. A server that says when to come back is asked again then, by itself,
+ * and less and less often.
  */
 export function useLoad(ask, inputs, { fresh = [] } = {}) {
   const question = JSON.stringify(inputs);
   const [answers, setAnswers] = useState({});
   const [round, setRound] = useState(0);
+  const refusals = useRef(0); // in a row
+  const reload = useCallback(() => setRound((before) => before + 1), []);
+  useEffect(() => {
+    refusals.current = 0;
+  }, [question]);
   useEffect(() => {
     const stopper = new AbortController();
     const put = (news) => stopper.signal.aborted || setAnswers((before) => ({ [question]: { ...before[question], ...news } }));
-    settle(ask(stopper.signal), (data) => put({ data, problem: null }), (problem) => put({ problem }));
+    const done = (data) => {
+      refusals.current = 0;
+      put({ data, problem: null });
+    };
+    const failed = (problem) => {
+      put({ problem });
+      comeBack(reload, { retryAfter: problem.retryAfter, refusals: refusals.current++, signal: stopper.signal });
+    };
+    settle(ask(stopper.signal), done, failed);
     return () => stopper.abort();
   }, [question, ...fresh, round]);
-  return { data: null, problem: null, ...answers[question], reload: useCallback(() => setRound((before) => before + 1), []) };
+  return { data: null, problem: null, ...answers[question], reload };
+}
+
+/** Ask again when the server said to, later after each refusal before; not at all if it said nothing, or once aborted. */
+function comeBack(ask, { retryAfter, refusals, signal }) {
+  if (!retryAfter || signal.aborted) return;
+  const asked = retryAfter * 1000;
+  const timer = setTimeout(ask, Math.max(asked, Math.min(asked * 2 ** refusals, LONGEST_MS)));
+  signal.addEventListener("abort", () => clearTimeout(timer));
 }
 
 /** A number that is another one when today's messages have changed, and every half minute; never while nobody looks. */
