@@ -45,11 +45,17 @@ def _hold_answers(ward: Ward) -> None:
 
 def broker_killed(ward: Ward) -> None:
     """The broker is killed and started again while messages come due, are published and consumed."""
+    _start_workers(ward)
     ward.plan(over_seconds=_SECONDS_EACH * ward.size.rounds)
-    ward.start()
     for number in range(ward.size.rounds):
         ward.wait_for_share(_moment(ward, number))
         _kill_broker(ward)
+
+
+def _start_workers(ward: Ward) -> None:
+    """Before anything comes due, so that it does while the fault is on, however slowly they start."""
+    ward.start()
+    ward.wait_for(lambda: _queues_are_on_disk(ward), "the workers have declared their queues")
 
 
 def _moment(ward: Ward, number: int) -> float:
@@ -58,7 +64,6 @@ def _moment(ward: Ward, number: int) -> float:
 
 
 def _kill_broker(ward: Ward) -> None:
-    ward.wait_for(lambda: _queues_are_on_disk(ward), "RabbitMQ has its new queues on disk")
     ward.broker.tell("kill")
     down = ward.random.uniform(*_DOWN_SECONDS)
     time.sleep(down)
@@ -79,8 +84,8 @@ def _queues_are_on_disk(ward: Ward) -> bool:
 
 def postgres_killed(ward: Ward) -> None:
     """PostgreSQL is ended at once, without a checkpoint, and started again while messages are claimed and recorded."""
+    _start_workers(ward)
     ward.plan(over_seconds=_SECONDS_EACH * ward.size.rounds)
-    ward.start()
     for number in range(ward.size.rounds):
         ward.wait_for_share(_moment(ward, number))
         _kill_postgres(ward)
@@ -99,8 +104,8 @@ def _kill_postgres(ward: Ward) -> None:
 def all_at_random(ward: Ward) -> None:
     """Workers, broker and database, one after the other as chance wills, while messages come due."""
     ward.sandbox.set(latency_ms=_LATENCY_MS)
+    _start_workers(ward)
     ward.plan(over_seconds=ward.size.seconds)
-    ward.start()
     end = time.monotonic() + ward.size.seconds
     while time.monotonic() < end:
         time.sleep(ward.random.uniform(*_PAUSE_SECONDS))
