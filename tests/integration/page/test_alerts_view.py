@@ -48,6 +48,18 @@ def test_each_alert_says_what_happened_how_it_stands_what_to_do_and_leads_there(
     assert run.get_attribute("target") == "_top"
 
 
+def test_a_held_load_says_why_what_it_lacks_how_to_let_it_in_and_where_its_run_is(
+    busy_server: Server, enter: Enter
+) -> None:
+    held = opened(enter).get_by_role("listitem").filter(has_text="A load of appointments is held")
+    expect(held).to_contain_text(
+        "scheduled__2026-11-24T05 · patients would be told of 612 changes ahead; days that did"
+    )
+    expect(held).to_contain_text("release_run_id")
+    run = held.get_by_role("link", name="Open the run in Airflow")
+    assert run.evaluate("link => link.pathname") == "/dags/ingest_appointments/runs/scheduled__2026-11-24T05"
+
+
 def test_older_alerts_are_on_the_following_pages(busy_server: Server, enter: Enter) -> None:
     visitor = enter("User")
     page = visitor.open()

@@ -48,7 +48,7 @@ function Alert({ alert }) {
   const { severity, title, channel, subject, raised_at } = alert;
   const isOver = alert.resolved_at !== null;
   const isEverywhere = [channel, subject].includes("*");
-  const what = about(alert) ?? (isEverywhere || subject === channel ? null : html`<code>${subject}</code>`);
+  const what = about(alert) ?? whyNot(alert) ?? (isEverywhere || subject === channel ? null : html`<code>${subject}</code>`);
   const facts = [isEverywhere ? "Every channel" : channel && html`<${Channel} channel=${channel} />`, what].filter(Boolean);
   return html`<li class=${`card ${isOver ? "quiet" : severityTone(severity)}`}>
     <header>
@@ -67,6 +67,12 @@ function Alert({ alert }) {
 function about({ kind, details: { status, reason, code } }) {
   if (kind !== "delivery_failed" || !status) return null;
   return html`${statusWord(status)}${reason && reason !== status && ` · ${reasonTitle(reason)}`}${code && html` · answer <code>${code}</code>`}`;
+}
+
+/** Of a load that was not taken over: which one it is, why, and what else is wrong with it. */
+function whyNot({ kind, subject, details: { reason, besides = [] } }) {
+  if (kind !== "load_held" || !reason) return null;
+  return html`<code>${subject}</code> · ${[reason, ...besides].join("; ")}`;
 }
 
 function Standing({ alert: { kind, raised_at, resolved_at } }) {
