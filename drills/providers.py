@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 
 from drills.private_server import DrillError
 from drills.ward import CHANNELS, THREADS, Ward
@@ -59,8 +60,8 @@ def slower_than_lease(ward: Ward) -> None:
     ward.workers.start(1)
     ward.wait_for(lambda: len(_claims(ward)) > CHANNELS * THREADS, "claims that wait for a thread")
     ward.workers.freeze(0)
-    time.sleep(ward.size.call_seconds + _ON_ITS_WAY_SECONDS)  # calls that were under way reach the provider
-    left, taken = _claims(ward), ward.sandbox.counts()
+    taken = _taken_in_the_end(ward)
+    left = _claims(ward)
     never_sent = {identity for identity in left if not taken[identity]}
     if not never_sent:
         raise DrillError("the worker had begun to send everything that it had claimed")
@@ -72,6 +73,15 @@ def slower_than_lease(ward: Ward) -> None:
     ward.tell(f"a worker stood still until another had taken over its {len(left)} claims; it goes on")
     ward.wait_for_share(_SLOW_UNTIL_SHARE)
     ward.sandbox.set(latency_ms=0)
+
+
+def _taken_in_the_end(ward: Ward) -> Counter[str]:
+    """What the provider has taken once the calls that were under way have reached it: nothing more comes in."""
+    taken, before = ward.sandbox.counts(), None
+    while taken != before:
+        time.sleep(ward.size.call_seconds + _ON_ITS_WAY_SECONDS)
+        taken, before = ward.sandbox.counts(), taken
+    return taken
 
 
 def _claims(ward: Ward) -> dict[str, str]:
