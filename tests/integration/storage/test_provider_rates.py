@@ -116,8 +116,8 @@ def test_a_shorter_pause_does_not_end_a_longer_one(database: Database) -> None:
 def test_two_who_ask_at_the_same_moment_never_get_the_same_token(database: Database) -> None:
     """Eight who ask without a pause, from an empty bucket: each token goes to one of them."""
     rate = Rate(200)
-    fill(database, 0)
     began = time.monotonic()
+    fill(database, 0)
 
     def hammer(_: int) -> tuple[int, int]:
         asked = granted = 0
