@@ -51,6 +51,7 @@ def busy_app(fresh_database: Fresh) -> Iterator[App]:
     """A hospital's day at half past nine, which all tests of the page look at and none changes."""
     with fresh_database() as database_url:
         app = build_app(make_settings(database_url), clock=SetClock())
+        app.publisher.close()  # there is no broker; who looks for one disturbs all later tests of this process
         yield app
         app.close()
 
