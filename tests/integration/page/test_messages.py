@@ -68,7 +68,7 @@ def test_filters_are_set_in_the_form_and_days_are_the_hospitals(
 
 def test_filters_are_chosen_with_the_arrow_keys_and_back_leads_out_of_them(busy_server: Server, enter: Enter) -> None:
     page = enter("Viewer").open("#today")
-    page.get_by_role("link", name="Messages").click()
+    page.get_by_role("link", name="Messages", exact=True).click()
     status = page.get_by_label("Status")
     status.focus()
     for chosen in ("pending", "queued", "sending"):

@@ -54,7 +54,7 @@ def test_a_phone_finds_filters_and_dialogs_on_the_screen(busy_server: Server, en
     page.get_by_label("Patient id").fill("pat-0001")
     page.get_by_role("button", name="Search").tap()
     page.wait_for_url("**/page#messages?patient_id=pat-0001")
-    page.get_by_role("navigation", name="Views").get_by_role("link", name="Today").tap()
+    page.get_by_role("navigation", name="Views").get_by_role("link", name="Today", exact=True).tap()
     page.get_by_role("button", name="Resume…").tap()
     box = page.get_by_role("dialog").bounding_box()
     assert box is not None
@@ -118,5 +118,5 @@ def test_the_page_is_there_within_a_second_when_much_has_happened(app: App, serv
     page = visitor.open()
     assert first_paint(page) < 1_000
     expect(page.locator(".figure", has_text="Delivered").locator(".big")).to_have_text("12,000")
-    page.get_by_role("link", name="Messages").click()
+    page.get_by_role("link", name="Messages", exact=True).click()
     expect(page.locator("tbody tr")).to_have_count(50)

@@ -110,7 +110,7 @@ def test_before_the_plan_nobody_is_counted_as_not_told(
 
     data = MessageData(subject="Your glasses", text="Bring them.")
     app.notification_requester.request(Wish(MESSAGE, "anna", data, clock()), caller="person:op", key="1", body={})
-    page.get_by_role("link", name="Today").click()
+    page.get_by_role("link", name="Today", exact=True).click()
 
     def asked_again() -> bool:
         page.evaluate(ASK_AT_ONCE)
@@ -137,7 +137,7 @@ def test_the_figures_say_who_was_not_reached_and_measure_nobody_when_nobody_is_d
         page.evaluate(ASK_AT_ONCE)
         return page.locator(".figure", has=page.get_by_text(name, exact=True))
 
-    page.get_by_role("link", name="Today").click()
+    page.get_by_role("link", name="Today", exact=True).click()
     left = shown["patient_days_due"] - shown["patient_days_reached"]
     expect(seen("Failed")).to_contain_text(f"{left} patients not reached yet")
     everybody = {"patient_days_reached": shown["patient_days_due"], "reached_share": 1.0}
