@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from pathlib import Path
 
-from flask import Blueprint, Response, send_from_directory
+from flask import Blueprint, Response, request
 
 from carenotify.api.endpoint import open_endpoint
 from carenotify.api.problems import ProblemError
@@ -54,10 +54,23 @@ def get_page_file(path: str) -> Response:
 
 
 def _file(path: str) -> Response:
-    folder = FOLDER.resolve()
-    kind = _TYPES.get(Path(path).suffix)
-    if kind is None or not (folder / path).resolve().is_relative_to(folder):
+    file = _files().get(path)
+    if file is None:
         raise ProblemError(HTTPStatus.NOT_FOUND, "There is no such file.")
-    response = send_from_directory(folder, path, mimetype=kind)
+    # Read whole, since all are small: a browser that goes away in the middle leaves no open file behind.
+    response = Response(file.read_bytes(), mimetype=_TYPES[file.suffix])
     response.headers["Content-Security-Policy"] = _POLICY
+    response.cache_control.no_cache = True
+    response.add_etag()
+    response.make_conditional(request)
     return response
+
+
+def _files() -> dict[str, Path]:
+    """What there is to be sent, by its path; a link that leads out of the folder is not."""
+    folder = FOLDER.resolve()
+    return {
+        file.relative_to(folder).as_posix(): file
+        for file in folder.rglob("*")
+        if file.suffix in _TYPES and file.resolve().is_relative_to(folder)
+    }
