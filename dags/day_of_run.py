@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from datetime import date
 from typing import Any
 
-from airflow.sdk import get_current_context
+from airflow.sdk import Param, get_current_context
 
 from carenotify.app import App, build_app
 from carenotify.domain.window import local_day
@@ -28,6 +28,17 @@ def _task() -> dict[str, Any]:
     except RuntimeError:  # a callback of Airflow's is no task
         return {}
     return {"run_id": context["run_id"], "task_id": context["ti"].task_id, "try_number": context["ti"].try_number}
+
+
+def asked_day(description: str) -> Param:
+    """The field of a DAG's form for the day; empty: the day of the run."""
+    return Param(
+        None,
+        type=["null", "string"],
+        format="date",
+        title="Day",
+        description=f"{description}; empty: the day of the run.",
+    )
 
 
 def day_of_run(context: Any, app: App, *, asked: str | None) -> date:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow.sdk import CronTriggerTimetable, Param, dag, get_current_context, task
+from airflow.sdk import CronTriggerTimetable, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from alert_mails import told_of_trouble
 from carenotify.config import load_settings
 from carenotify.domain.window import local_day
-from day_of_run import day_of_run, opened_app
+from day_of_run import asked_day, day_of_run, opened_app
 from private_errors import private_errors
 from task_retries import tried_again
 
@@ -64,15 +64,7 @@ def mail() -> dict[str, int | str]:
     default_args=tried_again(
         after=timedelta(minutes=1), at_most_after=timedelta(minutes=5), cut_off_after=timedelta(minutes=5)
     ),
-    params={
-        "day": Param(
-            None,
-            type=["null", "string"],
-            format="date",
-            title="Day",
-            description="The hospital's day to report; empty: the day of the run.",
-        ),
-    },
+    params={"day": asked_day("The hospital's day to report")},
     # Four tries that are cut off, and the waits between them, which Airflow makes up to twice as long.
     **told_of_trouble(what_to_do=WHAT_TO_DO, done_within=timedelta(minutes=35)),
 )

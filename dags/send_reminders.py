@@ -12,7 +12,7 @@ from alert_mails import told_of_trouble
 from carenotify.config import load_settings
 from carenotify.domain.window import local_day
 from carenotify.errors import PlanDayError, WindowClosedError
-from day_of_run import day_of_run, opened_app
+from day_of_run import asked_day, day_of_run, opened_app
 from private_errors import private_errors
 from private_sql_check import PrivateSQLCheckOperator
 from task_retries import tried_again
@@ -116,13 +116,7 @@ def publish(batch: dict[str, Any]) -> dict[str, int]:
         after=timedelta(seconds=10), at_most_after=timedelta(minutes=2), cut_off_after=timedelta(minutes=20)
     ),
     params={
-        "day": Param(
-            None,
-            type=["null", "string"],
-            format="date",
-            title="Day",
-            description="The hospital's day whose window is planned; empty: the day of the run.",
-        ),
+        "day": asked_day("The hospital's day whose window is planned"),
         "dry_run": Param(
             default=False,
             type="boolean",

@@ -170,7 +170,8 @@ def test_what_staff_ask_first_stands_first() -> None:
         assert sorted(order, key=body.index) == order
 
 
-def test_every_figure_has_its_place_and_its_plain_words() -> None:
+def full_day() -> EveningReport:
+    """A day with something of everything."""
     report = of_day(
         due=100,
         reached=90,
@@ -186,54 +187,58 @@ def test_every_figure_has_its_place_and_its_plain_words() -> None:
         fallbacks=7,
         possible_duplicates=1,
     )
-    mail = worded(
-        replace(
-            report,
-            unreached=Unreached({"window_closed": 2, "address_rejected": 10}, {"address_rejected": 6}, 1),
-            changes=21,
-            other_messages=[MessagesOfKind("rescheduled", 20, 19, 1, 2)],
-            coverage=CoverageReport(patients=1000, with_phone=900, with_email=500, with_any=989, share=0.989),
-            dead_letters_open=1700,
-            loads={"failed": 1, "loaded": 47},
-        )
+    return replace(
+        report,
+        unreached=Unreached({"window_closed": 2, "address_rejected": 10}, {"address_rejected": 6}, 1),
+        changes=21,
+        other_messages=[MessagesOfKind("rescheduled", 20, 19, 1, 2)],
+        coverage=CoverageReport(patients=1000, with_phone=900, with_email=500, with_any=989, share=0.989),
+        dead_letters_open=1700,
+        loads={"failed": 1, "loaded": 47},
     )
-    assert rows(mail, "By channel") == {
+
+
+_TABLES: dict[str, dict[str, list[str]]] = {
+    "By channel": {
         "messages": ["patients reached", "of due"],
         "E-mail": ["40", "35", "35.0 %"],
         "SMS": ["80", "70", "70.0 %"],
-    }
-    assert rows(mail, "Not reached, and why") == {
+    },
+    "Not reached, and why": {
         "messages": ["patients not reached"],
         "No such address": ["10", "6"],
         "Out of time": ["2", "0"],
         "Still on the way": ["1"],
         "Untold: no message, and no reason": ["3"],
-    }
-    assert "Of the messages: 9 failed, 2 too late, 1 held back." in mail.text
-    assert rows(mail, "Not told, for a reason") == {"Cancelled": ["12"], "Patient has died": ["1"]}
-    assert rows(mail, "Wrong data and addresses") == {
-        "Rows in quarantine": ["4"],
-        "Addresses left out as wrong": ["5"],
-    }
-    assert rows(mail, "Addresses left alone from this day on") == {"Came back": ["6"], "Opted out": ["1"]}
-    assert rows(mail, "Changes and other messages") == {
-        "messages": ["sent", "failed"],
-        "New time": ["20", "19", "1"],
-    }
-    assert "21 changes of appointments came in." in mail.text
-    assert rows(mail, "Second ways, and doubts") == {
-        "Replaced another message": ["7"],
-        "May have come twice": ["3"],
-    }
-    assert rows(mail, "Contact coverage") == {
+    },
+    "Not told, for a reason": {"Cancelled": ["12"], "Patient has died": ["1"]},
+    "Wrong data and addresses": {"Rows in quarantine": ["4"], "Addresses left out as wrong": ["5"]},
+    "Addresses left alone from this day on": {"Came back": ["6"], "Opted out": ["1"]},
+    "Changes and other messages": {"messages": ["sent", "failed"], "New time": ["20", "19", "1"]},
+    "Second ways, and doubts": {"Replaced another message": ["7"], "May have come twice": ["3"]},
+    "Contact coverage": {
         "patients": ["of all"],
         "With a mobile phone": ["900", "90.0 %"],
         "With an e-mail address": ["500", "50.0 %"],
         "With any of them": ["989", "98.9 %"],
         "Cannot be reached": ["11"],
-    }
-    assert rows(mail, "Waiting for a person") == {"Open dead letters, of all days": ["1,700"]}
-    assert rows(mail, "Loads of appointments") == {"Taken over": ["47"], "Failed": ["1"]}
+    },
+    "Waiting for a person": {"Open dead letters, of all days": ["1,700"]},
+    "Loads of appointments": {"Taken over": ["47"], "Failed": ["1"]},
+}
+
+
+@pytest.mark.parametrize(("title", "table"), _TABLES.items(), ids=_TABLES)
+def test_every_figure_has_its_place_and_its_plain_words(title: str, table: dict[str, list[str]]) -> None:
+    assert rows(worded(full_day()), title) == table
+
+
+@pytest.mark.parametrize(
+    "note",
+    ["Of the messages: 9 failed, 2 too late, 1 held back.", "21 changes of appointments came in."],
+)
+def test_what_a_table_does_not_say_stands_below_it(note: str) -> None:
+    assert note in worded(full_day()).text
 
 
 class _Cells(HTMLParser):
