@@ -17,10 +17,9 @@ from prometheus_client import (
     disable_created_metrics,
 )
 from prometheus_client.metrics import MetricWrapperBase
-from prometheus_client.multiprocess import MultiProcessCollector
 
 from carenotify import __version__
-from carenotify.metrics.sharing import shared_directory, undisturbed
+from carenotify.metrics.sharing import counted_together, shared_directory
 
 PREFIX = "carenotify_"
 
@@ -66,9 +65,7 @@ class Instruments:
             return self._registry.collect()
         together = CollectorRegistry()
         PlatformCollector(registry=together)
-        MultiProcessCollector(together, str(self._shared))  # type: ignore[no-untyped-call]
-        with undisturbed(self._shared):
-            return list(together.collect())
+        return [*together.collect(), *counted_together(self._shared)]
 
     def _of_everybody(self) -> None:
         self.build_info = self._gauge("build_info", "Always 1; which version runs.", "version")

@@ -9,6 +9,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from prometheus_client import Metric
 
 # prometheus_client's own variable. It looks when it is imported, so it has to be set before anybody calls `begin()`.
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
@@ -39,6 +43,23 @@ def shared_directory() -> Path | None:
 def unshare(directory: Path) -> None:
     """Remove the directory. Nobody counts in it any more."""
     shutil.rmtree(directory, ignore_errors=True)
+
+
+def counted_together(directory: Path) -> list[Metric]:
+    """What all processes have counted in this directory, those that are gone too."""
+    from prometheus_client.multiprocess import MultiProcessCollector
+
+    with undisturbed(directory):
+        files = [str(file) for file in directory.glob("*.db") if _has_begun(file)]
+        return list(MultiProcessCollector.merge(files))  # type: ignore[no-untyped-call]
+
+
+def _has_begun(file: Path) -> bool:
+    """Not one that a process has made a moment ago and not filled yet: prometheus_client cannot read that."""
+    try:
+        return file.stat().st_size > 0
+    except FileNotFoundError:  # a gauge of a process that is gone
+        return False
 
 
 @contextmanager

@@ -150,8 +150,9 @@ def test_bulk_that_hangs_at_the_provider_holds_up_no_urgent_message(
 
     arrivals.answer = hang
     with working(app, threads=16) as [worker], let_go(go_on):
-        # 14 of the threads hang; 14 more messages have been claimed for them, and the rest waits.
-        wait_for(lambda: len(arrivals.at) == 14 and worker.counts["claimed"] == 28)
+        # 14 of the threads hang. Up to 14 more messages have been claimed for them, in groups; the rest waits.
+        wait_for(lambda: len(arrivals.at) == 14 and worker.counts["claimed"] > 14)
+        assert worker.counts["claimed"] <= 28
         for name in ("first", "second", "third"):
             posted = time.monotonic()
             urgent = publish_urgent(app, name)

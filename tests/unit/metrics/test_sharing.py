@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from prometheus_client import CollectorRegistry
 from prometheus_client.mmap_dict import MmapedDict, mmap_key
-from prometheus_client.multiprocess import MultiProcessCollector
 
 from carenotify.metrics import sharing
 
@@ -23,10 +21,7 @@ def count(directory: Path, pid: int, **numbers: float) -> None:
 
 
 def total(directory: Path, name: str) -> dict[str, float]:
-    registry = CollectorRegistry()
-    MultiProcessCollector(registry, str(directory))
-    with sharing.undisturbed(directory):
-        metrics = list(registry.collect())
+    metrics = sharing.counted_together(directory)
     return {sample.labels["of"]: sample.value for metric in metrics if metric.name == name for sample in metric.samples}
 
 
@@ -53,6 +48,14 @@ def test_while_somebody_reads_counts_stay_where_they_are(tmp_path: Path) -> None
     assert total(tmp_path, "a_counter") == {"mails": 3}
     sharing.fold(tmp_path, 1)
     assert total(tmp_path, "a_counter") == {"mails": 3}
+
+
+def test_a_file_that_was_made_a_moment_ago_and_is_empty_still_spoils_nothing(tmp_path: Path) -> None:
+    count(tmp_path, 1, mails=3)
+    (tmp_path / "counter_2.db").touch()
+    (tmp_path / "gauge_livesum_2.db").touch()
+    assert total(tmp_path, "a_counter") == {"mails": 3}
+    assert total(tmp_path, "a_gauge_livesum") == {"mails": 3}
 
 
 def test_the_directory_is_made_and_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
