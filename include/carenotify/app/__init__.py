@@ -71,6 +71,7 @@ class App:
     slow_reads = cached_property(staff.slow_reads)
     list_reads = cached_property(staff.list_reads)
     overview_reader = cached_property(staff.overview_reader)
+    day_counter = cached_property(staff.day_counter)
     month_reporter = cached_property(staff.month_reporter)
     coverage_reporter = cached_property(staff.coverage_reporter)
     report_mailer = cached_property(staff.report_mailer)

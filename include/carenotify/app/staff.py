@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from carenotify.journeys.count_days import DayCounter
 from carenotify.journeys.keep_watch import Watchdog
 from carenotify.journeys.mail_alerts import AlertMailer
 from carenotify.journeys.mail_report import ReportMailer
@@ -57,9 +58,14 @@ def overview_reader(app: App) -> OverviewReader:
     return OverviewReader(app.database, app.settings, app.provider_names, app.clock, turns=app.slow_reads)
 
 
+def day_counter(app: App) -> DayCounter:
+    """Counts days, and keeps those on which nothing changes any more."""
+    return DayCounter(app.database, app.settings, app.clock)
+
+
 def month_reporter(app: App) -> MonthReporter:
     """Reports months."""
-    return MonthReporter(app.database, app.settings, app.clock, turns=app.slow_reads)
+    return MonthReporter(app.day_counter, app.settings, app.clock, turns=app.slow_reads)
 
 
 def coverage_reporter(app: App) -> CoverageReporter:

@@ -11,19 +11,13 @@ from pydantic import BaseModel
 from carenotify.config import Settings
 from carenotify.domain.clock import Clock
 from carenotify.domain.window import local_day
-from carenotify.journeys.report_delivery import reported_day
+from carenotify.journeys.count_days import DayCounter
 from carenotify.journeys.share_answers import SharedAnswers
 from carenotify.journeys.take_turns import Turns
-from carenotify.storage import delivery_report, month_report
-from carenotify.storage.database import Database
-from carenotify.storage.overview import hold_still
 
 _DAYS_KEPT = 400
-# Receipts come for three days, and dead letters are replayed while their window is open.
-_STILL_CHANGING = timedelta(days=4)
 _CHANGING_SECONDS, _SETTLED_SECONDS = 10.0, 3600.0
 _OLD_FOR_SECONDS = 86400.0
-_STATEMENT_SECONDS = 20
 
 
 class MonthDay(BaseModel):
@@ -52,17 +46,17 @@ class MonthReport(BaseModel):
 
 
 class MonthReporter:
-    """Reports months, and remembers days: those of last week for seconds, older ones for an hour.
+    """Reports months, and remembers days: those that still change for seconds, settled ones for an hour.
 
     While the database does not answer, days are told as they were up to a day ago.
     """
 
-    def __init__(self, database: Database, settings: Settings, clock: Clock, *, turns: Turns) -> None:
-        self._database = database
+    def __init__(self, counter: DayCounter, settings: Settings, clock: Clock, *, turns: Turns) -> None:
+        self._counter = counter
         self._settings = settings
         self._clock = clock
         self._days = SharedAnswers(
-            self._count,
+            self._told,
             good_for_seconds=self._good_for,
             old_for_seconds=_OLD_FOR_SECONDS,
             at_most=_DAYS_KEPT,
@@ -85,30 +79,21 @@ class MonthReporter:
             days=days,
         )
 
-    def _count(self, day: date) -> MonthDay:
-        reported = reported_day(day, self._settings)
-        with self._database.transaction() as transaction:
-            hold_still(transaction, statement_seconds=_STATEMENT_SECONDS)
-            due = delivery_report.due(transaction, reported)
-            reminders = month_report.reminders(transaction, since=reported.since, until=reported.until)
-        by_channel: Counter[str] = Counter()
-        failures: Counter[str] = Counter()
-        for row in reminders:
-            by_channel[row.channel] += row.number
-            if row.failed:
-                failures[row.reason] += row.number
+    def _told(self, day: date) -> MonthDay:
+        figures = self._counter.figures(day)
+        due, reached = figures.patient_days_due, figures.patient_days_reached
         return MonthDay(
             day=day,
-            patient_days_due=due.patient_days,
-            patient_days_reached=due.patient_days_reached,
-            reached_share=due.patient_days_reached / due.patient_days if due.patient_days else None,
-            untold=due.patient_days_untold,
-            by_channel=dict(by_channel),
-            failures=dict(failures),
+            patient_days_due=due,
+            patient_days_reached=reached,
+            reached_share=reached / due if due else None,
+            untold=figures.untold,
+            by_channel=dict(sorted(figures.by_channel.items())),
+            failures=dict(sorted(figures.failures.items())),
         )
 
     def _good_for(self, day: date) -> float:
-        return _CHANGING_SECONDS if day > self._today() - _STILL_CHANGING else _SETTLED_SECONDS
+        return _SETTLED_SECONDS if self._counter.is_settled(day) else _CHANGING_SECONDS
 
     def _today(self) -> date:
         return local_day(self._clock(), self._settings.timezone)
@@ -123,4 +108,4 @@ def _together(days: list[MonthDay], counted: Callable[[MonthDay], dict[str, int]
     total: Counter[str] = Counter()
     for day in days:
         total.update(counted(day))
-    return dict(total)
+    return dict(sorted(total.items()))

@@ -10,21 +10,26 @@ from carenotify.storage.database import Transaction
 # Failed are the same statuses that staff are alerted of.
 _REMINDERS = """
 SELECT channel, COALESCE(reason, status) AS reason,
-       status IN ('failed', 'bounced', 'suppressed', 'unsubscribed', 'expired') AS failed, count(*)
+       status IN ('failed', 'bounced', 'suppressed', 'unsubscribed', 'expired') AS failed,
+       status IN ('pending', 'queued', 'sending') AS waits, count(*)
 FROM notifications
 WHERE kind = 'reminder' AND created_at >= %(since)s AND created_at < %(until)s
-GROUP BY 1, 2, 3
-ORDER BY 1, 2, 3
+GROUP BY 1, 2, 3, 4
+ORDER BY 1, 2, 3, 4
 """
 
 
 @dataclass(frozen=True, slots=True)
 class ReminderCount:
-    """So many reminders of a channel, failed or not for one reason (their status, where no reason is noted)."""
+    """So many reminders of a channel, failed or not for one reason (their status, where no reason is noted).
+
+    `waits`: they are yet to be sent, or to be given up.
+    """
 
     channel: str
     reason: str
     failed: bool
+    waits: bool
     number: int
 
 

@@ -42,6 +42,8 @@ _LOOK_UP_SECONDS = 10.0
 _CLOSE_SECONDS = 3600.0
 # How often what the broker gave up is looked for.
 _DEAD_LETTER_SECONDS = 5.0
+# How often settled days are looked for whose figures nobody has kept.
+_DAYS_SECONDS = 60.0
 # How long a loop's round may go on once everything is delivered and the process is to end.
 _LAST_ROUND_SECONDS = 5.0
 _ENDINGS = (signal.SIGTERM, signal.SIGINT)
@@ -131,6 +133,7 @@ def _loops(app: App, workers: Sequence[ChannelWorker], *, relay: bool, look_up: 
         loops.append(RelayLoop(app.relay, interval_seconds=app.settings.relay_interval_seconds))
         loops.append(Periodic("fallback", app.fallback_sweeper.sweep, interval_seconds=_FALLBACK_SECONDS))
         loops.append(Periodic("dead-letters", app.dead_letter_drain.drain, interval_seconds=_DEAD_LETTER_SECONDS))
+        loops.append(Periodic("days", app.day_counter.keep_missing, interval_seconds=_DAYS_SECONDS))
         loops.extend(_receipt_loops(app))
     if relay and app.settings.patient_api_url is not None:
         loops.append(Periodic("contacts", app.contact_completer.complete, interval_seconds=_CONTACT_SECONDS))
