@@ -19,6 +19,9 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from carenotify.app import App, build_app
+from carenotify.config import load_settings
+
 ROOT = Path(__file__).parents[3]
 PlayDag = Callable[..., dict[str, Any]]
 
@@ -101,6 +104,14 @@ def mailbox() -> Iterator[Mailbox]:
     mailbox.open()
     yield mailbox
     mailbox.close()
+
+
+@pytest.fixture
+def app(settings: dict[str, str]) -> Iterator[App]:
+    """What the DAG works with, by the settings that it is played with."""
+    app = build_app(load_settings({name: value for name, value in settings.items() if name.startswith("CARENOTIFY_")}))
+    yield app
+    app.close()
 
 
 @pytest.fixture(scope="session")

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from carenotify.app import App, build_app
-from carenotify.config import load_settings
+from carenotify.app import App
 from carenotify.domain.alert_mail import AlertMail
 from carenotify.storage.ingest_runs import settle_run, start_run
 from stack import airflow
@@ -191,14 +189,6 @@ def test_what_no_mail_server_took_waits_to_be_mailed_with_the_rest(
 
 
 # --- a load that is held ---------------------------------------------------------------------
-
-
-@pytest.fixture
-def app(settings: dict[str, str]) -> Iterator[App]:
-    """What watch_delivery works with."""
-    app = build_app(load_settings({name: value for name, value in settings.items() if name.startswith("CARENOTIFY_")}))
-    yield app
-    app.close()
 
 
 def load_is(app: App, status: str, reason: str) -> None:

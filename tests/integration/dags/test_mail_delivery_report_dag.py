@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from carenotify.app import App, build_app
-from carenotify.config import load_settings
+from carenotify.app import App
 from carenotify.domain.window import local_day
 from tests.integration.dags.conftest import Mailbox, PlayDag
 from tests.integration.ward import Hospital, process_settings
@@ -29,13 +27,6 @@ def settings(module_database_url: str, mailbox: Mailbox) -> dict[str, str]:
         "CARENOTIFY_EMAIL_FROM": "Klinikum Süd <info@hospital.example>",
         "CARENOTIFY_SMTP_URL": mailbox.url,
     }
-
-
-@pytest.fixture
-def app(settings: dict[str, str]) -> Iterator[App]:
-    app = build_app(load_settings({name: value for name, value in settings.items() if name.startswith("CARENOTIFY_")}))
-    yield app
-    app.close()
 
 
 def test_the_day_that_is_asked_for_is_mailed_and_the_counts_alone_are_left_in_airflow(

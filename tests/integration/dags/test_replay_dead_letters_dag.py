@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from carenotify.app import App, build_app
-from carenotify.config import load_settings
+from carenotify.app import App
 from carenotify.domain.window import local_day
 from tests.integration.dags.conftest import PlayDag
 from tests.integration.ward import Hospital, process_settings
@@ -24,13 +22,6 @@ def settings(database_url: str) -> dict[str, str]:
     return process_settings(database_url) | {
         "CARENOTIFY_SEND_WINDOW": "00:00-24:00",
     }
-
-
-@pytest.fixture
-def app(settings: dict[str, str]) -> Iterator[App]:
-    app = build_app(load_settings(settings))
-    yield app
-    app.close()
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,8 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from carenotify.app import App, build_app
-from carenotify.config import load_settings
+from carenotify.app import App
 from carenotify.domain.window import local_day
 from carenotify.messaging import topology
 from carenotify.sandbox.mail import readable
@@ -44,14 +42,6 @@ def settings(database_url: str, broker_url: str) -> dict[str, str]:
         "CARENOTIFY_PUBLIC_URL": "http://airflow.example",
         "AIRFLOW_CONN_CARENOTIFY_DB": json.dumps(connection),
     }
-
-
-@pytest.fixture
-def app(settings: dict[str, str]) -> Iterator[App]:
-    carenotify = {name: value for name, value in settings.items() if name.startswith("CARENOTIFY_")}
-    app = build_app(load_settings(carenotify))
-    yield app
-    app.close()
 
 
 @pytest.fixture

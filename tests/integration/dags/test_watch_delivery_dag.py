@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from carenotify.app import App, build_app
-from carenotify.config import load_settings
+from carenotify.app import App
 from carenotify.domain.window import local_day
 from tests.integration.dags.conftest import Mailbox, PlayDag
 from tests.integration.ward import Hospital, process_settings
@@ -28,14 +26,6 @@ def settings(database_url: str, mailbox: Mailbox) -> dict[str, str]:
         "CARENOTIFY_PUBLIC_URL": "http://airflow.example",
         "AIRFLOW_CONN_SMTP_DEFAULT": mailbox.connection,
     }
-
-
-@pytest.fixture
-def app(settings: dict[str, str]) -> Iterator[App]:
-    carenotify = {name: value for name, value in settings.items() if name.startswith("CARENOTIFY_")}
-    app = build_app(load_settings(carenotify))
-    yield app
-    app.close()
 
 
 @pytest.fixture
