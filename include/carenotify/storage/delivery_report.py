@@ -16,22 +16,24 @@ _REACHED = "(n.status IN ('sent', 'delivered') OR n.status = 'unsubscribed' AND 
 # Untold is found from the appointments, not from what was planned, so that one that the plan overlooked shows: booked
 # before the window closed, with no notification that tells it as it stands, and no reason for that.
 _DUE = f"""
-WITH told AS (
-    SELECT l.appointment_id, n.patient_id, (a.start_at AT TIME ZONE %(timezone)s)::date AS appointment_day,
-           {_REACHED} AS reached
+WITH reminders AS MATERIALIZED (
+    SELECT n.id, n.patient_id, n.status, n.created_at, {_REACHED} AS reached
     FROM notifications n
+    WHERE n.kind = 'reminder' AND n.created_at >= %(since)s AND n.created_at < %(until)s
+),
+told AS (
+    SELECT l.appointment_id, n.patient_id, (a.start_at AT TIME ZONE %(timezone)s)::date AS appointment_day, n.reached
+    FROM reminders n
     JOIN notification_appointments l ON l.notification_id = n.id
     JOIN appointments a ON a.id = l.appointment_id
-    WHERE n.kind = 'reminder' AND n.created_at >= %(since)s AND n.created_at < %(until)s AND n.status <> 'superseded'
+    WHERE n.status <> 'superseded'
 ),
--- Few on any day. Found first, so that whose records are one person's is asked for these alone.
+-- Few on any day, and found first: what follows looks at these alone.
 without_message AS MATERIALIZED (
     SELECT a.id, a.patient_id, (a.start_at AT TIME ZONE %(timezone)s)::date AS appointment_day
     FROM appointments a
     WHERE a.status = 'booked' AND a.start_at < %(horizon)s AND a.updated_at < %(closes)s
-      AND a.start_at >= COALESCE(
-        (SELECT min(n.created_at) FROM notifications n
-         WHERE n.kind = 'reminder' AND n.created_at >= %(since)s AND n.created_at < %(until)s), %(opens)s)
+      AND a.start_at >= COALESCE((SELECT min(created_at) FROM reminders), %(opens)s)
       AND NOT EXISTS (
         SELECT FROM notification_appointments l
         JOIN notifications n ON n.id = l.notification_id
@@ -42,14 +44,23 @@ without_message AS MATERIALIZED (
         SELECT FROM change_events e
         WHERE e.appointment_id = a.id AND e.outcome = 'not_told' AND e.received_at >= %(since)s)
 ),
+-- A reason is mostly noted under the record that the appointment names, which a hash finds at once; only for the others
+-- is it asked whose records are one person's.
+without_reason AS MATERIALIZED (
+    SELECT * FROM without_message w
+    WHERE NOT EXISTS (
+        SELECT FROM reminder_skips s
+        WHERE s.day = %(day)s AND s.patient_id = w.patient_id
+          AND s.appointment_day = w.appointment_day AND s.reason <> ALL(%(reasons_of_appointments)s))
+),
 untold AS (
     SELECT w.id, COALESCE(p.id, w.patient_id), w.appointment_day
-    FROM without_message w
+    FROM without_reason w
     LEFT JOIN patients named ON named.id = w.patient_id
     {PERSON_JOINS}
     WHERE NOT EXISTS (
         SELECT FROM reminder_skips s
-        WHERE s.day = %(day)s AND (s.patient_id = w.patient_id OR s.patient_id = ANY(person.ids))
+        WHERE s.day = %(day)s AND s.patient_id = ANY(person.ids)
           AND s.appointment_day = w.appointment_day AND s.reason <> ALL(%(reasons_of_appointments)s))
 ),
 due (appointment_id, patient_id, appointment_day, reached, untold) AS (
