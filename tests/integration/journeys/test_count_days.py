@@ -13,6 +13,7 @@ from carenotify.journeys.report_delivery import report_delivery
 from carenotify.journeys.report_month import MonthDay, MonthReport
 from carenotify.storage import settled_days
 from carenotify.storage.settled_days import DayFigures
+from carenotify.worker import __main__ as process
 from tests.integration.ward import NOON, Hospital, SetClock, make_settings
 
 FIRST = date(2026, 11, 24)
@@ -170,6 +171,14 @@ def test_a_worker_counts_what_nobody_has_looked_at_a_few_days_at_a_time_and_each
     assert app.day_counter.keep_missing() == 0
     let_all_fail(planned)
     assert day_of(app).failures == {"carrier": 1}
+
+
+@pytest.mark.parametrize("relay", [True, False])
+def test_a_worker_that_sweeps_counts_days_as_well(app: App, planned: Hospital, *, relay: bool) -> None:
+    for loop in process._loops(app, [], relay=relay, look_up=False):
+        if loop.name == "days":
+            loop.round()
+    assert kept(planned) == ([FIRST, FIRST + timedelta(days=1)] if relay else [])
 
 
 def test_a_hospital_that_has_told_nobody_keeps_nothing(app: App, hospital: Hospital) -> None:
