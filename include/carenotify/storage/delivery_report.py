@@ -65,13 +65,16 @@ untold AS (
 ),
 due (appointment_id, patient_id, appointment_day, reached, untold) AS (
     SELECT *, false FROM told UNION ALL SELECT *, false, true FROM untold
+),
+patient_days AS (
+    SELECT bool_or(reached) AS reached, bool_or(untold) AS untold FROM due GROUP BY patient_id, appointment_day
 )
-SELECT count(DISTINCT appointment_id),
-       count(DISTINCT (patient_id, appointment_day)),
-       count(DISTINCT (patient_id, appointment_day)) FILTER (WHERE reached),
-       count(DISTINCT appointment_id) FILTER (WHERE untold),
-       count(DISTINCT (patient_id, appointment_day)) FILTER (WHERE untold)
-FROM due
+SELECT (SELECT count(DISTINCT appointment_id) FROM due),
+       count(*),
+       count(*) FILTER (WHERE reached),
+       (SELECT count(DISTINCT appointment_id) FROM due WHERE untold),
+       count(*) FILTER (WHERE untold)
+FROM patient_days
 """
 
 _NOTIFICATIONS = f"""
