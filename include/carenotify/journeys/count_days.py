@@ -14,7 +14,6 @@ from carenotify.errors import StorageError
 from carenotify.journeys.report_delivery import reported_day
 from carenotify.storage import delivery_report, month_report, settled_days
 from carenotify.storage.database import Database
-from carenotify.storage.delivery_report import ReportedDay
 from carenotify.storage.overview import hold_still
 from carenotify.storage.settled_days import DayFigures
 
@@ -43,37 +42,41 @@ class DayCounter:
             return self._count(day)[0]
         with self.database.transaction() as transaction:
             kept = settled_days.find(transaction, day, timezone=self.settings.timezone.key)
-        return kept or self._count_and_keep(day)
+        if kept is not None:
+            return kept
+        figures, waits = self._count(day)
+        try:
+            return figures if waits else self._keep(day, figures)
+        except StorageError as error:  # while another server takes over, nothing can be written
+            log.warning("the figures of %s are told, and not kept: %s", day, error)
+            return figures
 
     def keep_missing(self) -> int:
-        """Count the newest settled days that are not kept yet, a few of them; gives how many days were counted."""
+        """Count the newest settled days that are not kept yet, a few of them; gives how many days were counted.
+
+        A day is not kept while a reminder of it still waits, as after an outage of days.
+        """
         last = local_day(self.clock(), self.settings.timezone) - _STILL_CHANGING
         with self.database.transaction() as transaction:
             days = settled_days.missing(
                 transaction, last=last, timezone=self.settings.timezone.key, at_most=_DAYS_LOOKED_BACK
             )
         for day in days[:_DAYS_AT_ONCE]:
-            self._count_and_keep(day)
+            figures, waits = self._count(day)
+            if not waits:
+                self._keep(day, figures)
         return len(days[:_DAYS_AT_ONCE])
 
     def is_settled(self, day: date) -> bool:
         """Whether nothing that happens now belongs to that day any more."""
         return day <= local_day(self.clock(), self.settings.timezone) - _STILL_CHANGING
 
-    def _count_and_keep(self, day: date) -> DayFigures:
-        """Count a settled day. While a reminder still waits, as after an outage of days, it is not kept."""
-        figures, waits = self._count(day)
-        return figures if waits else self._keep(reported_day(day, self.settings), figures)
-
-    def _keep(self, reported: ReportedDay, figures: DayFigures) -> DayFigures:
-        """What is kept from now on; where nothing can be written, as while another server takes over, the count."""
-        try:
-            with self.database.transaction() as transaction:
-                settled_days.keep(transaction, reported, figures, now=self.clock())
-                return settled_days.find(transaction, reported.day, timezone=reported.timezone) or figures
-        except StorageError as error:
-            log.warning("the figures of %s are told, and not kept: %s", reported.day, error)
-            return figures
+    def _keep(self, day: date, figures: DayFigures) -> DayFigures:
+        """What is kept from now on: these, or those of whoever was quicker."""
+        reported = reported_day(day, self.settings)
+        with self.database.transaction() as transaction:
+            settled_days.keep(transaction, reported, figures, now=self.clock())
+            return settled_days.find(transaction, day, timezone=reported.timezone) or figures
 
     def _count(self, day: date) -> tuple[DayFigures, bool]:
         """A day's figures, and whether any of its reminders still waits."""

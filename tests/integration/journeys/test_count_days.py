@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from carenotify.app import App, build_app
+from carenotify.errors import DatabaseUnavailableError
 from carenotify.journeys.report_delivery import report_delivery
 from carenotify.journeys.report_month import MonthDay, MonthReport
 from carenotify.storage import settled_days
@@ -151,6 +152,8 @@ def test_a_day_is_told_also_where_nothing_can_be_written(
         transaction.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")  # for connections to come
     assert (day_of(app).patient_days_reached, kept(planned)) == (1, [])
     assert "the figures of 2026-11-24 are told, and not kept" in caplog.text
+    with another_process(app) as worker, pytest.raises(DatabaseUnavailableError):
+        worker.day_counter.keep_missing()
 
 
 def test_a_hospital_in_another_zone_has_other_days(app: App, planned: Hospital) -> None:
