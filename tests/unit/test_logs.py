@@ -43,6 +43,8 @@ def lines() -> Iterator[Lines]:
     root, hooks = logging.getLogger(), (sys.excepthook, threading.excepthook, sys.unraisablehook)
     handlers, level = list(root.handlers), root.level
     kept = Lines()
+    # Airflow captures them too when it is imported, and whoever has them already takes no second look.
+    logging.captureWarnings(capture=False)
     with redirect_stderr(kept):
         configure_logging()
     yield kept
