@@ -119,8 +119,8 @@ def test_a_mail_that_was_not_taken_is_told_with_the_servers_code_and_whether_it_
 def test_a_server_that_looks_for_viruses_first_is_waited_for_longer_than_for_any_other_answer(
     server: MailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(alert_mail, "_TIMEOUT_SECONDS", 0.2)
-    server.waits["CONTENT"] = 0.5
+    monkeypatch.setattr(alert_mail, "_TIMEOUT_SECONDS", 1.0)
+    server.waits["CONTENT"] = 1.5
     assert smtp(server)(MAIL) == []
     assert len(server.mails) == 1
 
@@ -129,10 +129,10 @@ def test_a_server_that_looks_for_viruses_first_is_waited_for_longer_than_for_any
 def test_a_server_that_never_answers_is_given_up(
     server: MailServer, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
-    monkeypatch.setattr(alert_mail, "_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(alert_mail, "_TIMEOUT_SECONDS", 1.0)
     server.script[command] = HANG
     with pytest.raises(AlertNotSentError) as caught:
-        SmtpAlerts(server.url, FROM, TO, answer_seconds=0.3, clock=lambda: NOW)(MAIL)
+        SmtpAlerts(server.url, FROM, TO, answer_seconds=1.0, clock=lambda: NOW)(MAIL)
     assert caught.value.perhaps_taken is (command == "CONTENT")
 
 

@@ -101,13 +101,13 @@ def test_a_failed_call_is_not_repeated_behind_our_back(server: AwsServer, monkey
 def test_a_silent_server_holds_a_call_no_longer_than_its_time(server: AwsServer) -> None:
     server.body = "hang"
     with aws_environment(server.url):
-        provider = SesProvider(SENDER, timeout_seconds=0.2)
+        provider = SesProvider(SENDER, timeout_seconds=1)
     started = time.monotonic()
 
     with pytest.raises(UnconfirmedDeliveryError):
         provider.send(MESSAGE)
 
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 10  # botocore's own is a minute
     assert len(server.calls) == 1
     provider.close()
 

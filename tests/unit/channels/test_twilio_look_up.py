@@ -29,7 +29,7 @@ def server() -> Iterator[TwilioServer]:
 @pytest.fixture
 def provider(server: TwilioServer) -> Iterator[TwilioProvider]:
     made = TwilioProvider(
-        ACCOUNT, "token", sender="+4930123456", base_url=server.url, public_url="https://h.example", timeout_seconds=0.3
+        ACCOUNT, "token", sender="+4930123456", base_url=server.url, public_url="https://h.example", timeout_seconds=1.0
     )
     yield made
     made.close()
